@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tiphys.store.sqlite import connect, present, reading, transaction, until_free
+from tiphys.store.sqlite import connect, make, present, reading, transaction, until_free
 
 
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
@@ -99,3 +101,26 @@ def test_a_file_that_is_opened_twice_in_a_process_keeps_its_locks(tmp_path: Path
     assert seen() == "[1, 2]\n"
     first.close()
     assert seen() == "[1, 2]\n"
+
+
+def test_a_new_file_is_for_whom_the_mode_says_and_one_that_is_there_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: object, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "not here")
+
+    before = os.umask(0o022)
+    try:
+        for name in ("made", "opened"):
+            path = tmp_path / name
+            make(path, 0o666)
+            assert stat.S_IMODE(path.stat().st_mode) == 0o644
+            path.write_text("kept")
+            make(path, 0o600)
+            assert path.read_text() == "kept"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o644
+            monkeypatch.setattr(os, "mknod", refused)  # as on other systems
+    finally:
+        os.umask(before)
+    with pytest.raises(FileNotFoundError):
+        make(tmp_path / "none" / "x", 0o600)

@@ -10,7 +10,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ __all__ = [
 ]
 
 _OF_READING = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+_NO_MKNOD = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # not everywhere for everybody: macOS, some mounts
 _PATIENCE = 30.0  # seconds until a file that others use all the time is given up
 
 
@@ -89,9 +89,11 @@ def make(path: Path, mode: int) -> None:
     the file (POSIX), and another process would remove what they write to (https://sqlite.org/howtocorrupt.html, 2.2).
     """
     with contextlib.suppress(FileExistsError):
-        if sys.platform == "linux":
+        try:
             os.mknod(path, stat.S_IFREG | mode)
-        else:  # there root alone may
+        except OSError as error:
+            if error.errno not in _NO_MKNOD:
+                raise
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
 
 
