@@ -127,14 +127,20 @@ class Board:
                 self._names = sorted(self._runs)
             return self._last, [self._runs[name].brief for name in self._names]
 
+    def born(self, name: str) -> int:
+        """The number with which a Workflow came: times are known to the second only. 0 for none."""
+        run = self._runs.get(name)
+        return run.born if run is not None else 0
+
     def newest(self) -> str:
-        """The name of the Workflow that was created last; empty without any. Times are known to the second."""
-        with self._guard:
-            made = (
-                (run.brief["metadata"].get("creationTimestamp") or "", run.born, name)
-                for name, run in self._runs.items()
-            )
-            return max(made, default=("", 0, ""))[2]
+        """The name of the Workflow that was created last; empty without any."""
+        made = (each["metadata"] for each in self.briefs()[1])
+        last = max(
+            made,
+            key=lambda each: (each.get("creationTimestamp") or "", self.born(each["name"])),
+            default=None,
+        )
+        return last["name"] if last is not None else ""
 
     def get(self, name: str) -> Workflow | None:
         """A Workflow, whole."""

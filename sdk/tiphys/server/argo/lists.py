@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tiphys.argo.selectors import Requirement
     from tiphys.argo.types import Workflow
     from tiphys.jsontypes import JsonObject
-    from tiphys.server.collections import Collection
+    from tiphys.server.board import Board
 
 __all__ = ["ListAsked", "page"]
 
@@ -87,17 +87,19 @@ class ListAsked:
         )
 
 
-def page(
-    collection: Collection, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True
-) -> JsonObject:
+def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:
     """A list, newest first. ``also``: what else must hold."""
-    number, briefs = collection.briefs()
-    known = sorted((each for each in briefs if wanted.holds(each) and also(each)), key=_began, reverse=True)
+    number, briefs = board.briefs()
+    known = sorted(
+        (each for each in briefs if wanted.holds(each) and also(each)),
+        key=lambda each: (_began(each), board.born(each["metadata"]["name"])),
+        reverse=True,
+    )
     rest = known[wanted.offset :]
     shown = rest[: wanted.limit] if wanted.limit else rest
     mask, metadata = FieldMask(fields), {"resourceVersion": str(number)}
     if not all(mask.excludes(part) for part in _UNSEEN):
-        shown = [item for each in shown if (item := collection.get(each["metadata"]["name"])) is not None]
+        shown = [item for each in shown if (item := board.get(each["metadata"]["name"])) is not None]
     left = max(len(rest) - wanted.limit, 0) if wanted.limit else 0
     told: dict[str, object] = {**metadata, **({"remainingItemCount": left} if wanted.counts else {})}
     if left:
@@ -149,7 +151,6 @@ def _count(query: Mapping[str, str], key: str) -> int:
     return int(text)
 
 
-def _began(brief: Workflow) -> tuple[str, str]:
+def _began(brief: Workflow) -> str:
     status = brief.get("status") or {}
-    metadata = brief["metadata"]
-    return str(status.get("startedAt") or metadata.get("creationTimestamp") or ""), metadata["name"]
+    return str(status.get("startedAt") or brief["metadata"].get("creationTimestamp") or "")
