@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import is_step
@@ -15,7 +15,7 @@ from tiphys.terminal import plain
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
 
-__all__ = ["graph"]
+__all__ = ["edge", "graph"]
 
 MOST = 150
 _TALL, _MARGIN = 46.0, 8.0
@@ -37,7 +37,11 @@ def graph(workflow: Workflow, run: RunRecord) -> tuple[str, int, float]:
     }
     sizes = {node: (max(wide, _NARROW), tall) for node, (wide, tall) in sizes.items()}
     drawing = layered(sizes, edges)
-    body = [_edge(drawing.lines[place]) for place in range(len(edges)) if place in drawing.lines]
+    body = [
+        edge([(x + _MARGIN, y + _MARGIN) for x, y in drawing.lines[place]])
+        for place in range(len(edges))
+        if place in drawing.lines
+    ]
     for node, step in kept.items():
         place = drawing.places[node]
         body.append(_box(step, titles[node], place.x + _MARGIN, place.y + _MARGIN, sizes[node][0]))
@@ -86,13 +90,13 @@ def _box(step: StepRecord, title: str, x: float, y: float, wide: float) -> str:
     )
 
 
-def _edge(points: list[tuple[float, float]]) -> str:
-    moved = [(x + _MARGIN, y + _MARGIN) for x, y in points]
-    (x, y), *rest = moved
+def edge(points: Sequence[tuple[float, float]], css: str = "edge") -> str:
+    """A line through points, from above to below, and its tip."""
+    (x, y), *rest = points
     path = [f"M{x:.1f},{y:.1f}"]
     for to_x, to_y in rest:
         middle = (y + to_y) / 2
         path.append(f"C{x:.1f},{middle:.1f} {to_x:.1f},{middle:.1f} {to_x:.1f},{to_y:.1f}")
         x, y = to_x, to_y
     tip = f"M{x - 4:.1f},{y - 7:.1f}L{x + 4:.1f},{y - 7:.1f}L{x:.1f},{y:.1f}Z"
-    return f'<path class="edge" d="{" ".join(path)}"/><path class="tip" d="{tip}"/>'
+    return f'<path class="{css}" d="{" ".join(path)}"/><path class="tip" d="{tip}"/>'

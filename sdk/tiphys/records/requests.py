@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Template, Workflow
 
-__all__ = ["PodBounds", "Requests", "amount", "bounds", "memory_limits", "requests"]
+__all__ = ["PodBounds", "Requests", "amount", "bounds", "memory_limits", "requests", "templates_of"]
 
 _SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
 
@@ -36,7 +36,7 @@ def requests(workflow: Workflow) -> dict[str, Requests]:
     """The requests of each template of the workflow, by its name."""
     pools = pools_of(workflow.get("metadata", {}).get("annotations") or {})
     found: dict[str, Requests] = {}
-    for template in _templates(workflow):
+    for template in templates_of(workflow):
         name = str(template.get("name") or "")
         if name and name not in found:
             locks = (template.get("synchronization") or {}).get("semaphores") or ()
@@ -61,7 +61,7 @@ class PodBounds:
 def bounds(workflow: Workflow) -> dict[str, PodBounds]:
     """The bounds of each template of the workflow that makes pods, by its name."""
     found: dict[str, PodBounds] = {}
-    for template in _templates(workflow):
+    for template in templates_of(workflow):
         replicas = [containers for _, containers in _replicas(_manifest(template))]
         containers = replicas[0] if replicas else _mains(template)
         name = str(template.get("name") or "")
@@ -93,7 +93,8 @@ def amount(name: str, units: float) -> float:
     return units * UNITS.get(name, 1)
 
 
-def _templates(workflow: Workflow) -> Iterator[Template]:
+def templates_of(workflow: Workflow) -> Iterator[Template]:
+    """All templates of a run: its own, and those that were stored of what it refers to."""
     status = workflow.get("status") or {}
     yield from (workflow.get("spec") or {}).get("templates") or ()
     yield from (status.get("storedWorkflowTemplateSpec") or {}).get("templates") or ()

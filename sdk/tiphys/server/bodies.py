@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
+from tiphys.pages.html import size
 from tiphys.server.answers import RequestError
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ __all__ = ["body_of", "json_of", "until_gone"]
 _MOST = 10 << 20  # bytes of a body
 
 
-async def body_of(request: Request) -> bytes:
-    """Raises RequestError 413 for one that is too long."""
+async def body_of(request: Request, most: int = _MOST, what: str = "the body") -> bytes:
+    """Raises RequestError 413 for one of more than ``most`` bytes, which is called ``what``."""
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _MOST:
-            raise RequestError(413, f"the body has more than {_MOST >> 20} MiB")
+        if len(body) > most:
+            raise RequestError(413, f"{what} has more than {size(most)}")
     return bytes(body)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from tiphys.argo import cron as schedules
+from tiphys.argo.nodes import COMPLETED
 from tiphys.argo.time import rfc3339, seconds
 from tiphys.expr.evaluate import compile_expression, evaluate_bool
 from tiphys.expr.govaluate import WhenError, govaluate
@@ -33,10 +34,10 @@ __all__ = [
     "surplus",
 ]
 
+_API = "argoproj.io/v1alpha1"
 _LATEST = "cronworkflows.argoproj.io/last-used-schedule"
 _COMPLETED = "cronworkflows.argoproj.io/completed"
 _KEPT = {"successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1}
-_ENDED = ("Succeeded", "Failed", "Error")
 _MINUTES = 120.0  # seconds: the shortest span that is looked at
 Condition = Literal["SpecError", "SubmissionError"]
 
@@ -79,7 +80,7 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        return self.phase in _ENDED
+        return self.phase in COMPLETED
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def decide(cron: CronWorkflow, at: float, problem: str = "") -> Decision:
 def _run(cron: CronWorkflow, at: float) -> Workflow:
     made = schedules.child_workflow(cron, at)
     owner: JsonObject = {
-        "apiVersion": "argoproj.io/v1alpha1",
+        "apiVersion": _API,
         "kind": "CronWorkflow",
         "name": cron["metadata"]["name"],
         "uid": cron["metadata"].get("uid", ""),
@@ -213,18 +214,17 @@ def _run(cron: CronWorkflow, at: float) -> Workflow:
     return made
 
 
+def _reference(cron: CronWorkflow, name: str, uid: str) -> ActiveRun:
+    """A run of a CronWorkflow is in its namespace."""
+    namespace = cron["metadata"].get("namespace", "")
+    return {"apiVersion": _API, "kind": "Workflow", "name": name, "namespace": namespace, "uid": uid}
+
+
 def started(cron: CronWorkflow, at: float, run: Workflow) -> CronWorkflow:
     """A run was created for ``at``."""
     status = _status(cron)
     metadata = run["metadata"]
-    reference: ActiveRun = {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Workflow",
-        "name": metadata["name"],
-        "namespace": metadata.get("namespace", ""),
-        "uid": metadata.get("uid", ""),
-    }
-    status["active"].append(reference)
+    status["active"].append(_reference(cron, metadata["name"], metadata.get("uid", "")))
     status["phase"] = "Active"
     status["lastScheduledTime"] = rfc3339(at)
     return _cleared(_with(cron, status), "SubmissionError")
@@ -248,15 +248,7 @@ def reconciled(cron: CronWorkflow, children: Iterable[Child]) -> CronWorkflow:
     there = {each.get("uid") for each in status["active"]}
     for child in known.values():
         if not child.ended and child.uid not in there:
-            status["active"].append(
-                {
-                    "apiVersion": "argoproj.io/v1alpha1",
-                    "kind": "Workflow",
-                    "name": child.name,
-                    "namespace": cron["metadata"].get("namespace", ""),
-                    "uid": child.uid,
-                }
-            )
+            status["active"].append(_reference(cron, child.name, child.uid))
     for each in list(status["active"]):
         run = known.get(each.get("uid", ""))
         if run is None or run.ended:

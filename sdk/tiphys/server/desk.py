@@ -9,22 +9,22 @@ from tiphys.compiler.source import load_source
 from tiphys.engine.base.options import RunOptions
 from tiphys.runs.checks import check_source
 from tiphys.runs.local.backend import LocalRuns
+from tiphys.runs.records import record_of
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
-from tiphys.server.collections import Empty
 from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
 from tiphys.store import Store
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
-    from tiphys.server.collections import Collection
+    from tiphys.records.record import RunRecord
 
 __all__ = ["Desk"]
 
 
 class Desk:
-    """``options``: the store, its namespace, and how what is created runs.
+    """``options``: the store, its namespace, and how what is created runs. ``kept``: what is kept, by its resource.
 
     Raises StoreError where the store cannot be read or written.
     """
@@ -39,6 +39,14 @@ class Desk:
             KeptObjects(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
         )
         self.crons = KeptObjects(self.board, "cronworkflows", "CronWorkflow", namespaced=True)
+        self.kept = {each.resource: each for each in (*self.templates, self.crons)}
+
+    def run(self, name: str) -> tuple[Workflow, RunRecord]:
+        """A run, and what it has recorded. Raises RequestError 404."""
+        workflow = self.board.get(name)
+        if workflow is None:
+            raise RequestError(404, f"There is no run {name[:200]!r}.")
+        return workflow, record_of(workflow, self.board.store, name)
 
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
@@ -49,11 +57,6 @@ class Desk:
         problem = check_source(load_source(given), argo=self.options.argo)
         if problem:
             raise RequestError(422, problem)
-
-    def kept(self, resource: str) -> Collection:
-        """The objects of a resource."""
-        kept = (*self.templates, self.crons)
-        return next((each for each in kept if each.resource == resource), Empty(self.board))
 
     def keep(self, kept: KeptObjects, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Keep a new object. Raises RequestError 422 for a name that none can have, and as :meth:`check` and

@@ -37,7 +37,7 @@ Answer = Callable[["Request"], Awaitable[Response]]
 def routes(desk: Desk) -> list[Route]:
     """The paths, and who answers."""
     group, core = f"/apis/{_API}", "/api/v1"
-    kept = (*desk.templates, desk.crons)
+    kept = desk.kept.values()
     found = [
         Route("/version", _fixed(discovery.version())),
         Route("/api", _fixed(discovery.api_versions())),

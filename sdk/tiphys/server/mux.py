@@ -120,7 +120,7 @@ class _Relay(_Side):
         self.transport = transport
         self._state, self._read = state, read
         self._leading: asyncio.Task[None] | None = None
-        state.connections.add(self)  # type: ignore[arg-type]
+        state.connections.add(self)  # type: ignore[arg-type]  # as above: all it needs is shutdown()
 
     def led(self, front: Callable[[], Awaitable[str]], loop: asyncio.AbstractEventLoop) -> None:
         self._leading = loop.create_task(self._lead(front))

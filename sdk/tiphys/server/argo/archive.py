@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tiphys.argo.nodes import COMPLETED
 from tiphys.server.argo.asked import Asked, answered, found_run, not_here
-from tiphys.server.argo.lists import ListAsked, page
+from tiphys.server.argo.lists import ListAsked, ended, page
 from tiphys.server.argo.workflows import resubmitted, retried
 from tiphys.server.verbs import delete
 
@@ -43,14 +42,14 @@ def archived(desk: Desk, asked: Asked) -> Workflow:
     uid, name = asked.path.get("uid", ""), asked.query.get("name", "")
     here = Asked({"name": name, "namespace": asked.namespace or asked.text("namespace")}, {}, {})
     found = found_run(desk, here, uid="" if name else uid)
-    if not _ended(found):
+    if not ended(found):
         raise not_here("workflows", uid or name)
     return found
 
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
     wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
-    return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and _ended(brief))
+    return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
 
 
 def _label_keys(desk: Desk, asked: Asked) -> JsonObject:
@@ -79,8 +78,4 @@ def _resubmit(desk: Desk, asked: Asked) -> Workflow:
 def _labels(desk: Desk, asked: Asked) -> list[dict[str, str]]:
     if not asked.here(desk):
         return []
-    return [each["metadata"].get("labels") or {} for each in desk.board.briefs()[1] if _ended(each)]
-
-
-def _ended(workflow: Workflow) -> bool:
-    return (workflow.get("status") or {}).get("phase") in COMPLETED
+    return [each["metadata"].get("labels") or {} for each in desk.board.briefs()[1] if ended(each)]

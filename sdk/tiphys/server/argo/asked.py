@@ -74,7 +74,8 @@ class Asked:
             raise RequestError(400, f"{key}: the body has none")
         if found.get("kind") not in (None, "", kind):
             raise RequestError(400, f"{key}: it is a {found['kind']}, and not a {kind}")
-        metadata = {key: value for key, value in (found.get("metadata") or {}).items() if value is not None}  # type: ignore[union-attr]
+        told = cast("JsonObject", found.get("metadata") or {})
+        metadata = {key: value for key, value in told.items() if value is not None}
         return cast("GivenObject", {**found, "kind": kind, "apiVersion": _API, "metadata": metadata})
 
     def dry(self) -> bool:

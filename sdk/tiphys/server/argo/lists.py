@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiphys.argo.nodes import COMPLETED
 from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.argo.time import seconds
 from tiphys.server.answers import RequestError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
     from tiphys.server.board import Board
 
-__all__ = ["ListAsked", "page"]
+__all__ = ["ListAsked", "ended", "page"]
 
 _UNSEEN = ("items.status.nodes", "items.spec.templates")  # what a brief of a Workflow lacks
 Test = Callable[["Workflow"], bool]
@@ -49,8 +50,8 @@ class ListAsked:
         for selector in filter(None, query.get("listOptions.fieldSelector", "").split(",")):
             key, operator, value = _term(selector)
             if key == "metadata.namespace":
-                equal = value == here
-                tests.append(lambda _, kept=equal is (operator != "!="): kept)  # type: ignore[misc]
+                if (value == here) is (operator == "!="):
+                    tests.append(lambda _: False)
                 if operator != "!=" and namespace not in ("", value):
                     raise RequestError(
                         400, f"the namespace is {namespace!r}, and the selector says {value!r}"
@@ -85,6 +86,11 @@ class ListAsked:
         return matches_labels(self.labels, brief["metadata"].get("labels")) and all(
             test(brief) for test in self.tests
         )
+
+
+def ended(workflow: Workflow) -> bool:
+    """Whether a run has ended."""
+    return (workflow.get("status") or {}).get("phase") in COMPLETED
 
 
 def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:

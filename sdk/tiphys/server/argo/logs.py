@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tiphys.argo.nodes import COMPLETED
 from tiphys.argo.selectors import Requirement, matches_labels, parse_labels
 from tiphys.server.answers import RequestError
+from tiphys.server.argo.lists import ended
 from tiphys.server.logs import shown_time, timed_lines
 from tiphys.server.pods import PodCollection
 
@@ -133,4 +133,4 @@ def _drained(lines: asyncio.Queue[tuple[float, str, bytes]]) -> list[tuple[float
 
 def _ended(board: Board, run: str) -> bool:
     found = board.get(run)
-    return found is None or (found.get("status") or {}).get("phase") in COMPLETED
+    return found is None or ended(found)

@@ -43,7 +43,7 @@ def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool]:
     resource = _KINDS.get(kind)
     if resource is None:
         raise RequestError(400, f"Resource kind '{kind}' is not supported for submitting")
-    kept = desk.kept(resource).get(name)
+    kept = desk.kept[resource].get(name)
     if kept is None:
         raise not_here(resource, name)
     if resource == "cronworkflows":

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from starlette.routing import Route
 
-from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered, not_here
 from tiphys.server.collections import listed
-from tiphys.server.objects import KeptObjects
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
@@ -71,7 +69,7 @@ def template_routes(desk: Desk) -> list[Route]:
 
 def _listing(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> JsonObject:
-        found = listed(desk.kept(each.resource), asked.options(), each.kind, _API, here=asked.here(desk))
+        found = listed(desk.kept[each.resource], asked.options(), each.kind, _API, here=asked.here(desk))
         if pattern := asked.query.get("namePattern", ""):
             items = cast("list[Workflow]", found["items"])
             found["items"] = [item for item in items if pattern in item["metadata"]["name"]]
@@ -90,7 +88,7 @@ def _getting(each: _Kept) -> Work:
 def _creating(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> Workflow:
         asked.only_here(desk)
-        given, kept = asked.given(each.key, each.kind), _keeper(desk, each)
+        given, kept = asked.given(each.key, each.kind), desk.kept[each.resource]
         desk.lint(given)
         return desk.keep(kept, given, dry=asked.dry())
 
@@ -110,7 +108,7 @@ def _updating(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> Workflow:
         name, given = _known(desk, asked, each)["metadata"]["name"], asked.given(each.key, each.kind)
         desk.lint(given)
-        return desk.replace(_keeper(desk, each), name, given)
+        return desk.replace(desk.kept[each.resource], name, given)
 
     return work
 
@@ -119,7 +117,7 @@ def _deleting(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> JsonObject:
         name = _known(desk, asked, each)["metadata"]["name"]
         if not asked.query.get("deleteOptions.dryRun"):
-            _keeper(desk, each).delete(name)
+            desk.kept[each.resource].delete(name)
         return {}
 
     return work
@@ -130,21 +128,14 @@ def _suspending(each: _Kept, *, suspends: bool) -> Work:
         found = cast("JsonObject", _known(desk, asked, each))
         spec = {**cast("JsonObject", found.get("spec") or {}), "suspend": suspends}
         name = cast("str", cast("JsonObject", found["metadata"])["name"])
-        return _keeper(desk, each).replace(name, cast("GivenObject", {**found, "spec": spec}))
+        return desk.kept[each.resource].replace(name, cast("GivenObject", {**found, "spec": spec}))
 
     return work
 
 
 def _known(desk: Desk, asked: Asked, each: _Kept) -> Workflow:
     name = asked.path["name"]
-    found = desk.kept(each.resource).get(name) if asked.here(desk) else None
+    found = desk.kept[each.resource].get(name) if asked.here(desk) else None
     if found is None:
         raise not_here(each.resource, name)
     return found
-
-
-def _keeper(desk: Desk, each: _Kept) -> KeptObjects:
-    kept = desk.kept(each.resource)
-    if not isinstance(kept, KeptObjects):
-        raise RequestError(501, f"this server keeps no {each.kind}: it has no clock for them")
-    return kept

@@ -14,7 +14,7 @@ from tiphys.argo.verbs import retried as formulate_retry
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered, found_run
 from tiphys.server.argo.fields import FieldMask
-from tiphys.server.argo.lists import ListAsked, page
+from tiphys.server.argo.lists import ListAsked, ended, page
 from tiphys.server.argo.submitting import submitted
 from tiphys.server.verbs import delete, set_nodes
 
@@ -140,7 +140,7 @@ def _resume(desk: Desk, asked: Asked) -> Workflow:
 
 def _suspend(desk: Desk, asked: Asked) -> Workflow:
     found = found_run(desk, asked)
-    if _ended(found):
+    if ended(found):
         raise RequestError(400, "cannot suspend completed workflows")
     name = found["metadata"]["name"]
     desk.runs.suspend(desk.board.namespace, name)
@@ -151,14 +151,14 @@ def _stop(desk: Desk, asked: Asked) -> Workflow:
     found = found_run(desk, asked)
     name, nodes = found["metadata"]["name"], asked.text("nodeFieldSelector")
     if not nodes:
-        _not_ended(found)
+        _still_on(found)
     desk.runs.stop(desk.board.namespace, name, nodes=nodes, message=asked.text("message"))
     return _now(desk, name)
 
 
 def _terminate(desk: Desk, asked: Asked) -> Workflow:
     found = found_run(desk, asked)
-    _not_ended(found)
+    _still_on(found)
     desk.runs.terminate(desk.board.namespace, found["metadata"]["name"])
     return _now(desk, found["metadata"]["name"])
 
@@ -189,12 +189,8 @@ def _now(desk: Desk, name: str) -> Workflow:
     return found_run(desk, Asked({"name": name}, {}, {}))
 
 
-def _ended(workflow: Workflow) -> bool:
-    return (workflow.get("status") or {}).get("phase") in COMPLETED
-
-
-def _not_ended(workflow: Workflow) -> None:
-    if _ended(workflow):
+def _still_on(workflow: Workflow) -> None:
+    if ended(workflow):
         name, space = workflow["metadata"]["name"], workflow["metadata"].get("namespace")
         raise RequestError(
             500, f'cannot shutdown a completed workflow: workflow: "{name}", namespace: "{space}"'

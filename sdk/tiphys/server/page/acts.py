@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from tiphys.argo.nodes import ACTIVE, is_step, label
 from tiphys.argo.time import rfc3339
-from tiphys.argo.verbs import resubmitted, retried
+from tiphys.argo.verbs import retried
 from tiphys.argo.verbs.problem import ImpossibleError
 from tiphys.server.answers import RequestError
 from tiphys.server.differences import AskedChange
 from tiphys.server.page.frame import form_of, moved
-from tiphys.server.page.run import found
 from tiphys.server.verbs import carry_out, delete
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.argo.types import Workflow
     from tiphys.records.record import RunRecord
     from tiphys.server.page.frame import Frame
 
@@ -94,15 +93,14 @@ def _retry(workflow: Workflow) -> list[str]:
     ]
 
 
-def _do(verb: str, name: str, workflow: Workflow, frame: Frame) -> str:
+def _do(verb: str, name: str, frame: Frame) -> str:
     """Carry it out; where to look then."""
-    desk, here = frame.desk, f"/ui/runs/{quote(name, safe='')}"
+    desk, here = frame.desk, link("runs", name)
     if verb == "delete":
         delete(name, desk.runs, desk.submissions)
         here = "/ui/runs"
     elif verb == "resubmit":
-        made = desk.create(cast("GivenObject", resubmitted(workflow)))
-        here = f"/ui/runs/{quote(made['metadata']['name'], safe='')}"
+        here = link("runs", desk.submissions.resubmit(name, parameters={}, memoized=False))
     else:
         asked = {
             "stop": AskedChange(shutdown="Stop"),
@@ -125,13 +123,13 @@ def routes(frame: Frame) -> list[Route]:
 
     def ask(request: Request) -> Response:
         verb = verb_of(request)
-        workflow, run = found(frame, request)
+        workflow, run = frame.desk.run(request.path_params["name"])
         return frame.show(
             request,
             "act.html",
             title=f"{_VERBS[verb]} {run.name}",
             run=run,
-            base=f"/ui/runs/{quote(run.name, safe='')}",
+            base=link("runs", run.name),
             word=_VERBS[verb],
             will=foretold(verb, workflow, run),
             danger=verb in ("terminate", "delete"),
@@ -140,8 +138,8 @@ def routes(frame: Frame) -> list[Route]:
     async def act(request: Request) -> Response:
         verb = verb_of(request)
         await form_of(request)
-        workflow, run = await asyncio.to_thread(found, frame, request)
-        return moved(await asyncio.to_thread(_do, verb, run.name, workflow, frame))
+        _, run = await asyncio.to_thread(frame.desk.run, request.path_params["name"])
+        return moved(await asyncio.to_thread(_do, verb, run.name, frame))
 
     path = "/ui/runs/{name}/do/{verb}"
     return [Route(path, ask, methods=["GET"]), Route(path, act, methods=["POST"])]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.graph.layout import Drawing, layered
 from tiphys.graph.text import escape, shorten, width_of
+from tiphys.pages.graph import edge as drawn_edge
 from tiphys.pages.html import safe
 from tiphys.server.page.states import ItemState
 from tiphys.terminal import plain
@@ -90,7 +91,8 @@ def _draw(
 ) -> None:
     for number, edge in enumerate(picture.group.edges):
         if points := picture.place.lines.get(number):
-            body.append(_edge([(x + left, y + top) for x, y in points], soft=bool(edge.label)))
+            css = "edge soft" if edge.label else "edge"
+            body.append(drawn_edge([(x + left, y + top) for x, y in points], css))
     for key, box in picture.boxes.items():
         place = picture.place.places[key]
         x, y = left + place.x, top + place.y
@@ -122,15 +124,3 @@ def _node(box: _Box, state: ItemState, link: Callable[[ItemState], str], x: floa
     if to:
         inside = f'<a href="{escape(to)}">{inside}</a>'
     return f'<g class="item {state.css or "yet"}" data-key="{item.key}">{inside}</g>'
-
-
-def _edge(points: list[tuple[float, float]], *, soft: bool) -> str:
-    (x, y), *rest = points
-    path = [f"M{x:.1f},{y:.1f}"]
-    for to_x, to_y in rest:
-        middle = (y + to_y) / 2
-        path.append(f"C{x:.1f},{middle:.1f} {to_x:.1f},{middle:.1f} {to_x:.1f},{to_y:.1f}")
-        x, y = to_x, to_y
-    tip = f"M{x - 4:.1f},{y - 7:.1f}L{x + 4:.1f},{y - 7:.1f}L{x:.1f},{y:.1f}Z"
-    css = "edge soft" if soft else "edge"
-    return f'<path class="{css}" d="{" ".join(path)}"/><path class="tip" d="{tip}"/>'

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tiphys.pages.html import duration, number, phase_class, size, when
 from tiphys.server.answers import RequestError
+from tiphys.server.bodies import body_of
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _LONGEST = 100_000  # characters of one text
-_MOST = 10 << 20  # bytes of a form
 
 
 class Frame:
@@ -80,9 +80,5 @@ async def form_of(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", ""):
         raise RequestError(415, "a form of the page is sent as application/x-www-form-urlencoded")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST:
-            raise RequestError(413, f"the form has more than {_MOST >> 20} MiB")
+    body = await body_of(request, what="the form")
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))

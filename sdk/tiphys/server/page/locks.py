@@ -6,7 +6,6 @@ import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from starlette.routing import Route
 
@@ -14,6 +13,7 @@ from tiphys.queue import Locks
 from tiphys.queue.permits import Permits
 from tiphys.queue.rules import load_rules
 from tiphys.queue.telling import pools_told
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -56,7 +56,7 @@ def _pools(desk: Desk) -> list[PoolTold]:
 def _run_of(holder: str) -> tuple[str, str]:
     """A holder (``NAMESPACE/RUN`` or ``NAMESPACE/RUN/NODE``) and where its run is."""
     parts = holder.split("/")
-    return holder, f"/ui/runs/{quote(parts[1], safe='')}" if len(parts) > 1 else ""
+    return holder, link("runs", parts[1]) if len(parts) > 1 else ""
 
 
 def waiting_of(desk: Desk, run: RunRecord) -> list[WaitsFor]:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 from markupsafe import Markup, escape
 from starlette.routing import Route
@@ -17,7 +16,7 @@ from starlette.routing import Route
 from tiphys.argo.nodes import ACTIVE, origin
 from tiphys.runs.local.logs import GrowingLog
 from tiphys.server.page.feed import events
-from tiphys.server.page.run import found
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -76,14 +75,14 @@ def routes(frame: Frame) -> list[Route]:
         return frame.desk.board.store.run(workflow["metadata"]["name"]) / "logs"
 
     def every(request: Request) -> Response:
-        workflow, run = found(frame, request)
+        workflow, run = frame.desk.run(request.path_params["name"])
         step, word = request.query_params.get("step", ""), request.query_params.get("word", "")
         shown = []
         files = list(_files(folder(workflow), workflow, step))
         for name, path in files[:_COLUMNS]:
             lines = _lines(GrowingLog(path), last=True)
             shown.append((name, marked(lines, word), len(lines)))
-        base = f"/ui/runs/{quote(run.name, safe='')}"
+        base = link("runs", run.name)
         follow = run.phase in ACTIVE and not word
         return frame.show(
             request,
@@ -96,11 +95,11 @@ def routes(frame: Frame) -> list[Route]:
             logs=[(name, frame.drawn(text), many) for name, text, many in shown],
             left_out=max(len(files) - _COLUMNS, 0),
             most=_LINES,
-            follow=f"{base}/logs/feed?{urlencode({'step': step})}" if follow else "",
+            follow=link("runs", run.name, "logs", "feed", step=step) if follow else "",
         )
 
     async def feed(request: Request) -> Response:
-        workflow, _ = await asyncio.to_thread(found, frame, request)
+        workflow, _ = await asyncio.to_thread(frame.desk.run, request.path_params["name"])
         name, step = workflow["metadata"]["name"], request.query_params.get("step", "")
 
         async def lines() -> AsyncIterator[bytes]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
 
 from starlette.routing import Route
 
@@ -16,12 +15,12 @@ from tiphys.errors import TiphysError
 from tiphys.graph import plan
 from tiphys.pages.html import phase_class
 from tiphys.runs.records import record_of
-from tiphys.server.answers import RequestError
 from tiphys.server.page.drawing import SIGNS, drawing
 from tiphys.server.page.feed import events, told
 from tiphys.server.page.locks import waiting_of
 from tiphys.server.page.states import ItemState, item_states
 from tiphys.server.page.timeline import rows
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
 
     from tiphys.argo.types import Node, Workflow
     from tiphys.graph import PlannedGraph
-    from tiphys.records.record import RunRecord
     from tiphys.server.page.frame import Frame
 
-__all__ = ["NAV", "Branch", "found", "routes", "tree"]
+__all__ = ["NAV", "Branch", "routes", "tree"]
 
 NAV = None
 
@@ -47,15 +45,6 @@ class Branch:
     hit: bool
     message: str
     inner: list[Branch] = field(default_factory=list)
-
-
-def found(frame: Frame, request: Request) -> tuple[Workflow, RunRecord]:
-    """The run that the path names. Raises RequestError 404."""
-    name = request.path_params["name"]
-    workflow = frame.desk.board.get(name)
-    if workflow is None:
-        raise RequestError(404, f"There is no run {name[:200]!r}.")
-    return workflow, record_of(workflow, frame.desk.board.store, name)
 
 
 def tree(workflow: Workflow) -> list[Branch]:
@@ -112,13 +101,13 @@ def routes(frame: Frame) -> list[Route]:
 
     def one(request: Request) -> Response:
         number = board.number
-        workflow, run = found(frame, request)
-        base = f"/ui/runs/{quote(run.name, safe='')}"
-        picture = planned(workflow)
+        workflow, run = frame.desk.run(request.path_params["name"])
+        base = link("runs", run.name)
+        picture = _plan_of(workflow)
         svg = ""
         if picture is not None:
             states = item_states(picture, workflow, run)
-            svg = drawing(picture, states, lambda state: _link(base, state))
+            svg = drawing(picture, states, lambda state: _link(run.name, state))
         times, axis, left_out = rows(run)
         return frame.show(
             request,
@@ -177,31 +166,28 @@ def _since(request: Request, number: int) -> int:
     return int(text) if text.isascii() and text.isdigit() else number
 
 
+@dataclass(frozen=True)
+class _Plannable:
+    """A Workflow, as far as its plan needs it: a run has the same, once the templates that it refers to are stored."""
+
+    uid: str
+    stored: bool
+    workflow: Workflow = field(compare=False)
+
+
 def _plan_of(workflow: Workflow) -> PlannedGraph | None:
-    return _kept(_Key(workflow))
-
-
-class _Key:
-    """A Workflow, as far as its plan needs it: the same run has the same."""
-
-    def __init__(self, workflow: Workflow) -> None:
-        self.workflow = workflow
-        self._uid = str(workflow["metadata"].get("uid"))
-
-    def __hash__(self) -> int:
-        return hash(self._uid)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other._uid == self._uid
+    status = workflow.get("status") or {}
+    stored = "storedWorkflowTemplateSpec" in status or "storedTemplates" in status
+    return _kept(_Plannable(str(workflow["metadata"].get("uid")), stored, workflow))
 
 
 @lru_cache(maxsize=32)
-def _kept(key: _Key) -> PlannedGraph | None:
-    return planned(key.workflow)
+def _kept(of: _Plannable) -> PlannedGraph | None:
+    return planned(of.workflow)
 
 
-def _link(base: str, state: ItemState) -> str:
+def _link(run: str, state: ItemState) -> str:
     if not state.steps:
         return ""
     worst = next((each for each in state.steps if each.phase in FAILED), state.steps[0])
-    return f"{base}/steps/{quote(worst.node, safe='')}"
+    return link("runs", run, "steps", worst.node)

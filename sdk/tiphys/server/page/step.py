@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from starlette.routing import Route
 
 from tiphys.argo.nodes import ACTIVE, label, template_name, texts
 from tiphys.compiler.emit import emit
+from tiphys.records.requests import templates_of
 from tiphys.reuse.explain import explain
 from tiphys.server.answers import RequestError
-from tiphys.server.page.run import found
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,18 +41,13 @@ def _given(node: Node) -> dict[str, str]:
 
 def _template(workflow: Workflow, name: str) -> str:
     """A template as YAML; empty where it is kept elsewhere."""
-    status, spec = workflow.get("status") or {}, workflow.get("spec") or {}
-    stored = list((status.get("storedTemplates") or {}).values())
-    for each in [*(spec.get("templates") or ()), *stored]:
-        if each.get("name") == name:
-            return emit(each)
-    return ""
+    return next((emit(each) for each in templates_of(workflow) if each.get("name") == name), "")
 
 
 def routes(frame: Frame) -> list[Route]:
     def one(request: Request) -> Response:
         number = frame.desk.board.number
-        workflow, run = found(frame, request)
+        workflow, run = frame.desk.run(request.path_params["name"])
         identity = request.path_params["node"]
         node = ((workflow.get("status") or {}).get("nodes") or {}).get(identity)
         if node is None:
@@ -65,7 +60,7 @@ def routes(frame: Frame) -> list[Route]:
             "step.html",
             title=f"{name} · {run.name}",
             run=run,
-            base=f"/ui/runs/{quote(run.name, safe='')}",
+            base=link("runs", run.name),
             name=name,
             node=node,
             number=number,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote
 
 from starlette.routing import Route
 
@@ -12,6 +11,7 @@ from tiphys.argo.reader import read_text
 from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError
 from tiphys.server.page.frame import form_of, moved
+from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -84,6 +84,6 @@ def routes(frame: Frame) -> list[Route]:
             return await asyncio.to_thread(page, request, fields, told, 422)
         except RequestError as error:
             return await asyncio.to_thread(page, request, fields, error.message, error.number)
-        return moved(f"/ui/runs/{quote(made['metadata']['name'], safe='')}")
+        return moved(link("runs", made["metadata"]["name"]))
 
     return [Route(NAV[1], form, methods=["GET"]), Route(NAV[1], submit, methods=["POST"])]

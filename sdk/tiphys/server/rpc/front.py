@@ -8,12 +8,14 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, unquote, urlencode
 
 import grpc
 import grpc.aio
 
+from tiphys.server.argo.refusals import refused
 from tiphys.server.rpc.convert import from_message, to_message
 
 if TYPE_CHECKING:
@@ -27,22 +29,17 @@ __all__ = ["Front", "Operation", "operation"]
 
 _LARGEST = 10 << 20  # bytes of a call, as of a request over HTTP
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_OF_STATUS = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    403: grpc.StatusCode.PERMISSION_DENIED,
-    404: grpc.StatusCode.NOT_FOUND,
-    405: grpc.StatusCode.UNIMPLEMENTED,
-    409: grpc.StatusCode.ALREADY_EXISTS,
-}
 _VARIABLE = re.compile(r"\{([\w.]+)(?:=[^}]*)?\}")
 
 
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A request over HTTP: what a call is."""
 
-    def __init__(self, verb: str, path: str, query: str, body: bytes) -> None:
-        self.verb, self.path, self.query, self.body = verb, path, query, body
+    verb: str
+    path: str
+    query: str
+    body: bytes
 
 
 def _leaves(value: Json, name: str = "") -> Iterator[tuple[str, str]]:
@@ -83,8 +80,8 @@ class _Refused(Exception):
     """An answer that is no success."""
 
     def __init__(self, status: int, body: bytes) -> None:
-        self.code = _OF_STATUS.get(status, grpc.StatusCode.INTERNAL)
         self.message = body.decode(errors="replace")
+        self.code = _CODES[refused(status or 500, self.message)[1]["code"]]
         with contextlib.suppress(ValueError):
             told = json.loads(body)
             self.message = str(told.get("message", self.message))
@@ -178,7 +175,7 @@ class Front:
         finally:
             call.gone.set()
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # nobody is there to be told
                 await task
 
 

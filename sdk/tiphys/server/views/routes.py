@@ -19,9 +19,10 @@ from tiphys.argo.nodes import ACTIVE
 from tiphys.errors import ServingError, TiphysError
 from tiphys.pages import report
 from tiphys.records.datasets import datasets
-from tiphys.runs.records import Records, record_of
+from tiphys.runs.records import Records
 from tiphys.runs.services import ServedModel, served, think
 from tiphys.server.answers import RequestError
+from tiphys.server.bodies import body_of
 from tiphys.server.views.compare import difference_parts
 from tiphys.server.views.data import data_parts
 from tiphys.server.views.judged import candidate_parts
@@ -118,7 +119,7 @@ class _Views:
     async def think(self, request: Request) -> Response:
         """``{"pixels": […]}``, from 0 to 255 row by row: what each model says, and the mean."""
         try:
-            pixels = _pixels(await _body(request))
+            pixels = _pixels(await body_of(request, _LARGEST, "the picture"))
             _, run = await run_in_threadpool(self._run, request)
         except RequestError as error:
             return JSONResponse({"message": error.message}, error.number)
@@ -213,12 +214,7 @@ class _Views:
         )
 
     def _run(self, request: Request) -> tuple[Workflow, RunRecord]:
-        """Raises RequestError 404."""
-        name = request.path_params["name"]
-        workflow = self._desk.board.get(name)
-        if workflow is None:
-            raise RequestError(404, f"there is no run {name[:200]!r}")
-        return workflow, record_of(workflow, self._store, name)
+        return self._desk.run(request.path_params["name"])
 
     def _page(
         self,
@@ -248,16 +244,6 @@ class _Views:
 
 def _refused(error: TiphysError) -> Part:
     return Part(f"{error.code}", warnings=[". ".join(filter(None, (error.message, error.cause, error.fix)))])
-
-
-async def _body(request: Request) -> bytes:
-    """Raises RequestError 413."""
-    found = b""
-    async for part in request.stream():
-        found += part
-        if len(found) > _LARGEST:
-            raise RequestError(413, "a picture has at most 64 KiB")
-    return found
 
 
 def _pixels(body: bytes) -> list[int]:
