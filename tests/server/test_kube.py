@@ -177,6 +177,46 @@ def test_templates_are_kept_and_run(running: Running, api: kubernetes.client.Cus
     assert api.list_namespaced_custom_object(*GROUP, "workflowtemplates")["items"] == []
 
 
+def test_a_collection_is_deleted_by_its_labels(
+    running: Running, api: kubernetes.client.CustomObjectsApi
+) -> None:
+    """As programs that are written for a cluster clear up, Argo's own tests first."""
+    waiting = {running.submit(GATE) for _ in range(2)}
+    stays = running.submit({**HELLO, "metadata": {"generateName": "stays-"}})
+    api.delete_collection_namespaced_custom_object(*GROUP, "workflows", label_selector="team", dry_run="All")
+    core = kubernetes.client.CoreV1Api(api.api_client)
+    patched = {"metadata": {"finalizers": []}}
+    running.until(stays, "Succeeded")
+    (pod,) = core.list_namespaced_pod("argo", label_selector=f"workflows.argoproj.io/workflow={stays}").items
+    assert core.patch_namespaced_pod(pod.metadata.name, "argo", patched).metadata.name == pod.metadata.name
+    with pytest.raises(kubernetes.client.ApiException) as told:
+        core.patch_namespaced_pod(pod.metadata.name, "argo", {"metadata": {"labels": {"a": "b"}}})
+    assert told.value.status == 422
+
+    names = {
+        each["metadata"]["name"] for each in api.list_namespaced_custom_object(*GROUP, "workflows")["items"]
+    }
+    assert waiting | {stays} <= names
+    api.delete_collection_namespaced_custom_object(*GROUP, "workflows", label_selector="team in (blue)")
+    left = {
+        each["metadata"]["name"] for each in api.list_namespaced_custom_object(*GROUP, "workflows")["items"]
+    }
+    assert left == {each for each in names if not each.startswith("gate-")}
+    for kind in (
+        "sensors",
+        "eventsources",
+        "workfloweventbindings",
+        "cronworkflows",
+        "clusterworkflowtemplates",
+    ):
+        at = GROUP[:2] if kind.startswith("cluster") else GROUP
+        scope = "cluster" if kind.startswith("cluster") else "namespaced"
+        getattr(api, f"delete_collection_{scope}_custom_object")(*at, kind, label_selector="a")
+        assert getattr(api, f"list_{scope}_custom_object")(*at, kind)["items"] == []
+    core.delete_collection_namespaced_config_map("argo", label_selector="a")
+    assert core.list_namespaced_resource_quota("argo").items == []
+
+
 def test_many_watch_and_miss_nothing(running: Running) -> None:
     """Each of ten followers sees each of five runs appear and end."""
     with running.client() as client:
@@ -210,25 +250,6 @@ def test_many_watch_and_miss_nothing(running: Running) -> None:
         each.join()
     assert [set(mine) for mine in seen] == [names] * 10
     assert all(set(mine.values()) == {"Succeeded"} for mine in seen)
-
-
-def test_what_argo_server_asks_at_its_start(running: Running) -> None:
-    found = running.ask("GET", "/api/v1/namespaces/argo/configmaps/workflow-controller-configmap").json()
-    assert found["data"] == {}
-    query = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
-    lines = running.ask(
-        "GET", f"/apis/argoproj.io/v1alpha1/namespaces/argo/workflowtemplates?{query}"
-    ).text.splitlines()
-    last = json.loads(lines[-1])
-    assert last["type"] == "BOOKMARK"
-    assert last["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-    review = running.ask(
-        "POST",
-        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-        data=b"k8s\0",
-        headers={"Content-Type": "application/vnd.kubernetes.protobuf"},
-    )
-    assert review.json()["status"] == {"allowed": True}
 
 
 def test_a_number_of_an_earlier_server_is_too_old(tmp_path: Path) -> None:

@@ -12,7 +12,17 @@ from tiphys._version import __version__
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["ARGO", "CORE", "ApiResource", "api_groups", "api_versions", "group", "resources", "version"]
+__all__ = [
+    "ABSENT",
+    "ARGO",
+    "CORE",
+    "ApiResource",
+    "api_groups",
+    "api_versions",
+    "group",
+    "resources",
+    "version",
+]
 
 _KUBERNETES = (1, 31)  # whose behaviour the answers have
 
@@ -27,7 +37,8 @@ class ApiResource(NamedTuple):
     verbs: tuple[str, ...] = ("get", "list", "watch")
 
 
-_CHANGED = ("create", "delete", "get", "list", "patch", "update", "watch")
+_CHANGED = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_ABSENT = ("deletecollection", "get", "list", "watch")
 
 ARGO = (
     ApiResource("workflows", "Workflow", ("wf",), verbs=_CHANGED),
@@ -39,16 +50,23 @@ ARGO = (
         namespaced=False,
         verbs=_CHANGED,
     ),
-    ApiResource("cronworkflows", "CronWorkflow", ("cwf", "cronwf")),
-    ApiResource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",)),
+    ApiResource("cronworkflows", "CronWorkflow", ("cwf", "cronwf"), verbs=_CHANGED),
+    ApiResource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",), verbs=_ABSENT),
+    ApiResource("eventsources", "EventSource", verbs=_ABSENT),
+    ApiResource("sensors", "Sensor", verbs=_ABSENT),
 )
 CORE = (
     ApiResource("namespaces", "Namespace", ("ns",), namespaced=False, verbs=("get", "list")),
-    ApiResource("pods", "Pod", ("po",), verbs=("delete", "get", "list", "watch")),
+    ApiResource(
+        "pods", "Pod", ("po",), verbs=("delete", "deletecollection", "get", "list", "patch", "watch")
+    ),
     ApiResource("pods/log", "Pod", verbs=("get",)),
-    ApiResource("events", "Event", ("ev",)),
-    ApiResource("configmaps", "ConfigMap", ("cm",)),
+    ApiResource("events", "Event", ("ev",), verbs=_ABSENT),
+    ApiResource("configmaps", "ConfigMap", ("cm",), verbs=_ABSENT),
+    ApiResource("resourcequotas", "ResourceQuota", ("quota",), verbs=_ABSENT),
 )
+ABSENT = tuple(each for each in (*ARGO, *CORE) if each.verbs == _ABSENT)
+"""Those of which a store has none: lists of them are empty."""
 
 
 def version() -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -13,10 +13,11 @@ from tiphys.argo.jsonpatch import merge_patch
 from tiphys.server import discovery
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_of, until_gone
-from tiphys.server.collections import Empty, Watch, listed, watched
+from tiphys.server.collections import Empty, Watch, listed, selection, watched
 from tiphys.server.differences import wanted
 from tiphys.server.logs import pod_log
 from tiphys.server.pods import POD_LABEL, PodCollection
+from tiphys.server.surroundings import Answer, surroundings
 from tiphys.server.verbs import carry_out, delete
 
 if TYPE_CHECKING:
@@ -31,31 +32,24 @@ if TYPE_CHECKING:
 __all__ = ["routes"]
 
 _API = "argoproj.io/v1alpha1"
-Answer = Callable[["Request"], Awaitable[Response]]
 
 
 def routes(desk: Desk) -> list[Route]:
     """The paths, and who answers."""
     group, core = f"/apis/{_API}", "/api/v1"
     kept = desk.kept.values()
-    found = [
-        Route("/version", _fixed(discovery.version())),
-        Route("/api", _fixed(discovery.api_versions())),
-        Route("/apis", _fixed(discovery.api_groups())),
-        Route("/apis/argoproj.io", _fixed(discovery.group())),
-        Route(core, _fixed(discovery.resources("v1", discovery.CORE))),
-        Route(group, _fixed(discovery.resources(_API, discovery.ARGO))),
-        Route("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", _review, methods=["POST"]),
-        Route(f"{core}/namespaces", _namespaces(desk)),
-        Route(f"{core}/namespaces/{{namespace}}", _namespace(desk)),
-        Route(f"{core}/namespaces/{{namespace}}/configmaps/{{name}}", _config_map),
-    ]
+    found = surroundings(desk)
+    gone: dict[str, Callable[[str], object]] = {
+        "workflows": lambda name: delete(name, desk.runs, desk.submissions),
+        **{each.resource: each.delete for each in kept},
+    }
     collections: list[tuple[str, str, str, Collection, bool]] = [
         (core, "pods", "Pod", PodCollection(desk.board), True),
-        (core, "events", "Event", Empty(desk.board), True),
-        (core, "configmaps", "ConfigMap", Empty(desk.board), True),
         (group, "workflows", "Workflow", desk.board, True),
-        (group, "workfloweventbindings", "WorkflowEventBinding", Empty(desk.board), True),
+        *(
+            (group if each in discovery.ARGO else core, each.name, each.kind, Empty(desk.board), True)
+            for each in discovery.ABSENT
+        ),
         *((group, each.resource, each.kind, each, each.namespaced) for each in kept),
     ]
     for base, name, kind, collection, namespaced in collections:
@@ -67,12 +61,14 @@ def routes(desk: Desk) -> list[Route]:
             found.append(Route(f"{base}/{name}", every, methods=["GET"]))
         found.append(Route(inside, every, methods=["GET"]))
         found.append(Route(f"{inside}/{{name}}", one, methods=["GET"]))
+        all_gone = _delete_all(desk, collection, gone.get(name, lambda name: None))
+        found.append(Route(inside, all_gone, methods=["DELETE"]))
     inside = f"{group}/namespaces/{{namespace}}/workflows"
     found += [
         Route(inside, _create(desk), methods=["POST"]),
         Route(f"{inside}/{{name}}", _change(desk), methods=["PUT", "PATCH"]),
         Route(f"{inside}/{{name}}", _delete(desk), methods=["DELETE"]),
-        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}", _delete_pod(desk), methods=["DELETE"]),
+        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}", _pod(desk), methods=["DELETE", "PATCH"]),
         Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}/log", _log(desk), methods=["GET"]),
     ]
     for each in kept:
@@ -87,67 +83,6 @@ def routes(desk: Desk) -> list[Route]:
             Route(f"{inside}/{{name}}", _discard(desk, each), methods=["DELETE"]),
         ]
     return found
-
-
-# -- what is always the same ----------------------------------------------------------------------------------------
-
-
-def _fixed(answer: JsonObject) -> Answer:
-    async def fixed(request: Request) -> Response:
-        return JSONResponse(answer)
-
-    return fixed
-
-
-async def _review(request: Request) -> Response:
-    """Whoever has the token may do everything; clients ask in protobuf, and take JSON for an answer."""
-    await body_of(request)
-    return JSONResponse(
-        {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "metadata": {},
-            "spec": {},
-            "status": {"allowed": True},
-        },
-        status_code=201,
-    )
-
-
-def _namespaces(desk: Desk) -> Answer:
-    async def namespaces(request: Request) -> Response:
-        item = _of_namespace(desk.board.namespace)
-        return JSONResponse({"apiVersion": "v1", "kind": "NamespaceList", "metadata": {}, "items": [item]})
-
-    return namespaces
-
-
-def _namespace(desk: Desk) -> Answer:
-    async def namespace(request: Request) -> Response:
-        name = request.path_params["namespace"]
-        if name != desk.board.namespace:
-            raise RequestError(404, f'namespaces "{name}" not found')
-        return JSONResponse(_of_namespace(name))
-
-    return namespace
-
-
-def _of_namespace(name: str) -> JsonObject:
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name},
-        "status": {"phase": "Active"},
-    }
-
-
-async def _config_map(request: Request) -> Response:
-    """``argo server`` asks for the controller's settings, and takes their absence for an error."""
-    name = request.path_params["name"]
-    if name != "workflow-controller-configmap":
-        raise RequestError(404, f'configmaps "{name}" not found')
-    metadata = {"name": name, "namespace": request.path_params["namespace"]}
-    return JSONResponse({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}})
 
 
 # -- what is in the store -------------------------------------------------------------------------------------------
@@ -244,11 +179,43 @@ def _delete(desk: Desk) -> Answer:
     return answer
 
 
-def _delete_pod(desk: Desk) -> Answer:
-    """``argo retry`` deletes the pods that failed, before it writes the Workflow: here the engine clears them away."""
+def _delete_all(desk: Desk, collection: Collection, discard: Callable[[str], object]) -> Answer:
+    """Those that are selected. Kinds that a store does not have are gone already, and pods go with their runs."""
+
+    def work(request: Request) -> int:
+        if not _here(desk, request):
+            return 0
+        chosen = selection(request.query_params)
+        names = [each["metadata"]["name"] for each in collection.briefs()[1] if chosen.holds(each)]
+        if not _is_dry(request):
+            for name in names:
+                discard(name)
+            desk.board.look()
+        return len(names)
 
     async def answer(request: Request) -> Response:
         await body_of(request)
+        number = await asyncio.to_thread(work, request)
+        return JSONResponse(
+            {"apiVersion": "v1", "kind": "Status", "status": "Success", "message": f"{number} deleted"}
+        )
+
+    return answer
+
+
+def _pod(desk: Desk) -> Answer:
+    """What clients do to pods before they write the Workflow, or delete it: ``argo retry`` deletes those that failed,
+    and finalizers are taken off. Here the engine clears them away."""
+
+    async def answer(request: Request) -> Response:
+        patch = await json_of(request) if request.method == "PATCH" else {}
+        if not patch:
+            await body_of(request)
+        metadata = patch.get("metadata")
+        if patch and (
+            set(patch) != {"metadata"} or not isinstance(metadata, dict) or set(metadata) != {"finalizers"}
+        ):
+            raise RequestError(422, "a pod is what its node says: nothing of it can be changed")
         return JSONResponse(await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request))
 
     return answer
