@@ -13,6 +13,7 @@ import pytest
 from tiphys.engine import RunOptions
 from tiphys.server.clock import Clock
 from tiphys.server.desk import Desk
+from tiphys.server.verbs import delete
 
 NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
 
@@ -146,6 +147,26 @@ def test_replace_ends_the_one_before_and_the_history_is_kept_short(desk: Desk) -
     assert runs(desk) == [second], first
     assert status(desk)["failed"] == 1
     assert [each["name"] for each in status(desk)["active"]] == [second]
+
+
+def test_a_cron_workflow_takes_its_runs_with_it(desk: Desk) -> None:
+    at = Time(1_700_000_010.0)
+    clock = Clock(desk, at)
+    alone: Any = {**tick(), "kind": "Workflow", "metadata": {"name": "alone"}}
+    alone["spec"] = alone["spec"]["workflowSpec"]
+    other = desk.create(alone)["metadata"]["name"]
+    for orphan in (True, False):
+        desk.keep(desk.crons, tick("sleep 60"))
+        clock.tick()
+        at.now += 60
+        clock.tick()
+        (run,) = [each for each in runs(desk) if each.startswith("tick")]
+        desk.discard(desk.crons, "tick", orphan=orphan)
+        if orphan:
+            assert run in runs(desk)
+            delete(run, desk.runs, desk.submissions)
+        assert runs(desk) == [other]
+        assert desk.crons.get("tick") is None
 
 
 def test_a_template_that_is_not_there_is_told_and_nothing_runs(desk: Desk) -> None:

@@ -217,6 +217,26 @@ def test_a_collection_is_deleted_by_its_labels(
     assert core.list_namespaced_resource_quota("argo").items == []
 
 
+def test_a_deletion_may_leave_what_belongs_to_it(api: kubernetes.client.CustomObjectsApi) -> None:
+    cron = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "CronWorkflow",
+        "metadata": {"name": "yearly"},
+        "spec": {"schedules": ["0 0 1 1 *"], "workflowSpec": HELLO["spec"]},
+    }
+    for policy in ("Orphan", "Background"):
+        uid = api.create_namespaced_custom_object(*GROUP, "cronworkflows", cron)["metadata"]["uid"]
+        owner = {"apiVersion": cron["apiVersion"], "kind": "CronWorkflow", "name": "yearly", "uid": uid}
+        metadata = {"name": f"of-{policy.lower()}", "ownerReferences": [owner]}
+        api.create_namespaced_custom_object(*GROUP, "workflows", {**HELLO, "metadata": metadata})
+        options = kubernetes.client.V1DeleteOptions(propagation_policy=policy)
+        api.delete_namespaced_custom_object(*GROUP, "cronworkflows", "yearly", body=options)
+    left = api.list_namespaced_custom_object(*GROUP, "workflows")["items"]
+    assert [each["metadata"]["name"] for each in left if each["metadata"]["name"].startswith("of-")] == [
+        "of-orphan"
+    ]
+
+
 def test_many_watch_and_miss_nothing(running: Running) -> None:
     """Each of ten followers sees each of five runs appear and end."""
     with running.client() as client:

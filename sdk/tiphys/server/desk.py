@@ -14,6 +14,7 @@ from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
 from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
+from tiphys.server.verbs import delete
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -72,6 +73,25 @@ class Desk:
         """Keep another in its place. Raises as :meth:`check` and :meth:`KeptObjects.replace`."""
         self.check(given)
         return cast("Workflow", given) if dry else kept.replace(name, given)
+
+    def discard(self, kept: KeptObjects, name: str, *, orphan: bool = False) -> Workflow:
+        """Remove what was kept, and the runs that belong to it, unless they are to be orphans; one that runs is ended.
+        Raises RequestError 404, and as :func:`tiphys.server.verbs.delete`.
+
+        Source: garbage collection of Kubernetes, by ``ownerReferences``.
+        """
+        gone = kept.delete(name)  # first: nothing that is due begins another
+        uid = gone["metadata"].get("uid")
+        owned = [
+            run["metadata"]["name"]
+            for run in self.board.briefs()[1]
+            if any(each.get("uid") == uid for each in run["metadata"].get("ownerReferences") or ())
+        ]
+        for each in owned if not orphan else ():
+            delete(each, self.runs, self.submissions)
+        if owned:
+            self.board.look()
+        return gone
 
     def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Take a Workflow, which an engine of its own then runs. Raises as :meth:`Submissions.create`, RequestError 409

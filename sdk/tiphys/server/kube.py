@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -41,7 +42,7 @@ def routes(desk: Desk) -> list[Route]:
     found = surroundings(desk)
     gone: dict[str, Callable[[str], object]] = {
         "workflows": lambda name: delete(name, desk.runs, desk.submissions),
-        **{each.resource: each.delete for each in kept},
+        **{each.resource: partial(desk.discard, each) for each in kept},
     }
     collections: list[tuple[str, str, str, Collection, bool]] = [
         (core, "pods", "Pod", PodCollection(desk.board), True),
@@ -267,12 +268,25 @@ def _replace(desk: Desk, kept: KeptObjects) -> Answer:
 
 def _discard(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        await body_of(request)
+        orphan = await _orphans(request)
         name = request.path_params["name"]
         before = _known(desk, kept, kept.resource, request)
-        return JSONResponse(before if _is_dry(request) else await asyncio.to_thread(kept.delete, name))
+        if not _is_dry(request):
+            before = await asyncio.to_thread(desk.discard, kept, name, orphan=orphan)
+        return JSONResponse(before)
 
     return answer
+
+
+async def _orphans(request: Request) -> bool:
+    """Whether a deletion leaves what belongs to the object: its DeleteOptions are the query or, in JSON, the body."""
+    options: JsonObject = dict(request.query_params)
+    sent = request.headers.get("content-length", "0") != "0"
+    if sent and "protobuf" not in request.headers.get("content-type", ""):
+        options |= await json_of(request)
+    else:
+        await body_of(request)
+    return options.get("propagationPolicy") == "Orphan" or options.get("orphanDependents") in (True, "true")
 
 
 # -- what is sent ---------------------------------------------------------------------------------------------------

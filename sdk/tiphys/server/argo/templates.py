@@ -117,7 +117,8 @@ def _deleting(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> JsonObject:
         name = _known(desk, asked, each)["metadata"]["name"]
         if not asked.query.get("deleteOptions.dryRun"):
-            desk.kept[each.resource].delete(name)
+            orphan = asked.query.get("deleteOptions.propagationPolicy") == "Orphan"
+            desk.discard(desk.kept[each.resource], name, orphan=orphan)
         return {}
 
     return work
