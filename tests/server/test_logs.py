@@ -6,13 +6,23 @@ import asyncio
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.server.running import HELLO
 from tests.server.runs import ended
+from tiphys.engine import RunOptions, run
 from tiphys.server.board import Board
 from tiphys.server.logs import pod_log
 from tiphys.store import Store
+
+SLOW = """
+printf 'first %s\\n' $(date +%s.%N)
+sleep 3
+printf 'second %s\\n' $(date +%s.%N)
+printf 'third %s' $(date +%s.%N)
+"""
 
 
 async def _lines(board: Board, node: str, *, tail: int | None = None, times: bool = False) -> list[bytes]:
@@ -35,6 +45,7 @@ def test_lines_are_those_that_the_step_wrote(tmp_path: Path) -> None:
     moments = [datetime.fromisoformat(time.decode()) for time, _ in stamped]
     assert moments == sorted(set(moments))
     started = datetime.fromisoformat(workflow["status"]["nodes"][node]["startedAt"]).timestamp()
+    (tmp_path / "store" / "runs" / "run" / "samples.jsonl").unlink()  # where nobody looked at its size
     for written, told in (
         (started + 0.3, started + 0.3),
         (started + 60, started),
@@ -43,3 +54,22 @@ def test_lines_are_those_that_the_step_wrote(tmp_path: Path) -> None:
         first = asyncio.run(_lines(board, node, times=True))[0].split(b" ", 1)[0]
         assert datetime.fromisoformat(first.decode()).timestamp() == pytest.approx(told, abs=0.001)
     assert asyncio.run(_lines(board, "no-such-node")) == []
+
+
+def test_the_time_of_a_line_is_when_it_was_seen(tmp_path: Path) -> None:
+    """The step says itself when it writes."""
+    container = {"image": "x", "command": ["sh", "-c"], "args": [SLOW]}
+    spec: Any = {"entrypoint": "main", "templates": [{"name": "main", "container": container}]}
+    options = RunOptions(store=tmp_path / "store", images={"*": "host"})
+    workflow: Any = run({**HELLO, "metadata": {"name": "run"}, "spec": spec}, options=options).workflow
+    (node,) = workflow["status"]["nodes"]
+    board = Board(Store(tmp_path / "store"))
+    board.look()
+    found = [line.split() for line in asyncio.run(_lines(board, node, times=True))]
+    seen = [datetime.fromisoformat(line[0].decode()).timestamp() for line in found]
+    written = [float(line[2]) for line in found]
+    assert [line[1] for line in found] == [b"first", b"second", b"third"]
+    assert seen[0] < written[1]
+    assert seen[1] >= written[1] - 0.001 and seen[2] >= written[2] - 0.001
+    last = asyncio.run(_lines(board, node, times=True, tail=1))[0].split()
+    assert datetime.fromisoformat(last[0].decode()).timestamp() == pytest.approx(seen[2], abs=1e-4)

@@ -28,7 +28,7 @@ from tiphys.store.reports import SAMPLES, parted, report_files
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
 
-__all__ = ["points"]
+__all__ = ["log_sizes", "points"]
 
 _LARGEST = 32 << 20  # bytes of a file that are read: its end
 _LONGEST = 8192  # bytes of a line
@@ -63,6 +63,18 @@ def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point |
             for point in _told(file, "", worker) if attempts else ():
                 if begun <= point.at <= ended:
                     yield replace(point, node=_attempt(attempts, point.at))
+
+
+def log_sizes(run: Path, node: str) -> list[tuple[int, float]]:
+    """How many bytes the log of a step had, and when (seconds since the epoch), in the order of both; ``run``: the
+    folder of the run. Empty where nobody looked."""
+    found: list[tuple[int, float]] = []
+    for line in _lines(run / SAMPLES)[1]:
+        if line.get("node") == node and not line.get("worker"):
+            size, at = line.get("log"), finite(line.get("at"))
+            if isinstance(size, int) and not math.isnan(at) and (not found or (size, at) > found[-1]):
+                found.append((size, at))
+    return found
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:

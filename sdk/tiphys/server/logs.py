@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED
+from tiphys.records.points import log_sizes
 from tiphys.runs.local.logs import GrowingLog
 
 if TYPE_CHECKING:
@@ -40,21 +42,23 @@ async def timed_lines(
     """The lines of the step ``node`` of a run, with times; with ``follow`` until it has ended. ``tail``: only the last
     so many.
 
-    A log has no times of its own: of lines that were there already it is when the step started (seconds since the
-    epoch), a microsecond later from line to line, of others when they were seen. Starts are known to the second, so
-    of a log that was whole soon after it is the time of its last line: steps that follow each other keep their order.
+    A line's time (seconds since the epoch) is when it was first seen: by who follows the log, or by the engine, which
+    looks at the sizes of logs every second or so; lines that were seen together follow each other by a microsecond. Of
+    a log at whose size nobody looked it is when the step started. Starts are known to the second, so of one that was
+    whole soon after it is the time of its last line: steps that follow each other keep their order.
     """
     path = board.store.run(run) / "logs" / f"{node}.log"
     log = GrowingLog(path)
     at, first = 0.0, True
+    sizes = await asyncio.to_thread(log_sizes, board.store.run(run), node)
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
         over = ended or not follow
         at = _begun(path, started) if first else max(at, time.time())
         new = log.lines(last=over)
-        while found := await asyncio.to_thread(_some, new, tail if first else None):
-            for line in found:
-                at += 1e-6
+        while found := await asyncio.to_thread(_some, log, new, tail if first else None):
+            for told, line in found:
+                at = max(at + 1e-6, _seen(sizes, told))
                 yield at, line
         first = False
         if over:
@@ -71,11 +75,19 @@ def _begun(path: Path, started: float) -> float:
     return started
 
 
-def _some(lines: Iterator[bytes], tail: int | None) -> list[bytes]:
-    """The next few lines, or the last ``tail`` of all; none while the container has written nothing."""
+def _some(log: GrowingLog, lines: Iterator[bytes], tail: int | None) -> list[tuple[int, bytes]]:
+    """The next few lines, or the last ``tail`` of all, each with how far it reaches; none while the container has
+    written nothing."""
     with contextlib.suppress(FileNotFoundError):
-        return list(islice(lines, _BATCH)) if tail is None else list(deque(lines, tail))
+        told = ((log.told, line) for line in lines)
+        return list(islice(told, _BATCH)) if tail is None else list(deque(told, tail))
     return []
+
+
+def _seen(sizes: list[tuple[int, float]], told: int) -> float:
+    """When a log first had so many bytes, at the latest; 0 where that is not known."""
+    nth = bisect_left(sizes, (told, 0.0))
+    return sizes[nth][1] if nth < len(sizes) else 0.0
 
 
 def _state(board: Board, run: str, node: str) -> tuple[bool, float]:

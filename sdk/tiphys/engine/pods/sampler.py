@@ -1,9 +1,9 @@
 """What the pods of a run were seen to use: a line for each pod and second in ``samples.jsonl`` of the run's folder.
 
 Of each pod: ``memory`` as :mod:`tiphys.engine.pods.memory` counts it, ``peak_memory`` so far, ``cpu`` seconds of its
-processes, those that have ended included, and, of one that has a network for itself, bytes ``received`` and ``sent``
-since it was first seen. The last line of a pod is written when it has ended, from what the kernel kept of it; so is
-what happened to replicas of a gang (``event``: started, failed, restarted, …).
+processes, those that have ended included, bytes of its ``log``, and, of one that has a network for itself, bytes
+``received`` and ``sent`` since it was first seen. The last line of a pod is written when it has ended, from what the
+kernel kept of it; so is what happened to replicas of a gang (``event``: started, failed, restarted, …).
 
 To look costs some 50 µs a process; the pause after a look is a thousand times as long as the look was, between one
 second and four. A file that grows beyond a size is thinned out: every other sample of each pod goes, what tells of an
@@ -62,6 +62,7 @@ class _Pod:
     cpu: float = 0.0  # of containers that have ended
     before: float = 0.0  # what was told last: it never falls
     network: _Network | None = None
+    log: str = ""  # the file of its first container's
 
     def look(self) -> None:
         """Look at every process of it."""
@@ -101,6 +102,8 @@ class _Pod:
         told["cpu"] = round(self.before, 2)
         if self.peak:  # else it is not known
             told["memory"], told["peak_memory"] = self.memory, self.peak
+        with suppress(OSError):
+            told["log"] = os.stat(self.log).st_size
         if self.network is not None:
             told["received"], told["sent"] = self.network.received, self.network.sent
         told.update(more)
@@ -132,11 +135,11 @@ class Sampler:
         self._size = -1  # of the file, once it is known
         self._own = _namespace(os.getpid())
 
-    def watch(self, process: Process, node: str, worker: str = "") -> Callable[[], None]:
-        """Look at the process of a container from now on; to be told when it has ended."""
+    def watch(self, process: Process, node: str, worker: str = "", log: str = "") -> Callable[[], None]:
+        """Look at the process of a container, and the size of its log, from now on; to be told when it has ended."""
         key = node, worker
         if (pod := self._pods.get(key)) is None:
-            pod = self._pods[key] = _Pod(node, worker, cpu=self._ended.pop(key, 0.0))
+            pod = self._pods[key] = _Pod(node, worker, cpu=self._ended.pop(key, 0.0), log=log)
         pod.processes.append(process)
         self._look_in(_FIRST)
 

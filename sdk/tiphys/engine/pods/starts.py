@@ -58,7 +58,8 @@ class Starts:
             process = self._host.spawner.spawn(launch, end, bond=STEP if note else GROUP, note=note)
         # a container's client is not the container
         if self._space.node and not launch.kill and (earlier is None or earlier.alive):
-            ended.append(self._host.sampler.watch(process, self._space.node, self._space.worker))
+            space = self._space
+            ended.append(self._host.sampler.watch(process, space.node, space.worker, launch.out))
         return process, earlier
 
     def _note(self, container: str, nth: int, *, serves: bool) -> str:

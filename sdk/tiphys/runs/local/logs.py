@@ -24,6 +24,7 @@ class GrowingLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.told = 0  # bytes of the lines that were given out, with their ends
         self._position = 0
         self._rest = b""
 
@@ -35,8 +36,10 @@ class GrowingLog:
                 self._position += len(data)
                 *whole, self._rest = (self._rest + data).split(b"\n")
                 for line in whole:
+                    self.told += len(line) + 1
                     yield line.rstrip(b"\r")
         if last and self._rest:
+            self.told += len(self._rest)
             yield self._rest
             self._rest = b""
 
