@@ -211,9 +211,9 @@ def test_artifacts_that_only_removed_entries_named_go(store: Store, tmp_path: Pa
     kept(store, "old2", "r/shared", hit=1000.0)
     kept(store, "old3", "r/recorded", hit=1000.0)
     kept(store, "new", "r/shared", hit=now)
-    (store.run("run") / "workflow.json").write_text(json.dumps({"status": {"key": "r/recorded"}}))
+    (store.new_run("run") / "workflow.json").write_text(json.dumps({"status": {"key": "r/recorded"}}))
     limits = CacheLimits(not_hit_for=DAY)
-    journal = store.run("goes-on") / "journal.db"  # it has taken a hit that names one
+    journal = store.new_run("goes-on") / "journal.db"  # it has taken a hit that names one
     with contextlib.closing(sqlite3.connect(journal)) as db, db:
         db.execute("CREATE TABLE events(body TEXT)")
         db.execute("INSERT INTO events VALUES(?)", (json.dumps({"s3": {"key": "r/gone"}}),))

@@ -53,7 +53,7 @@ def test_errors_are_statuses(tmp_path: Path) -> None:
         ("GET", workflows, {}, b"", 403, "Forbidden"),
         ("GET", "/nowhere", {"host": "localhost"}, b"", 401, "Unauthorized"),
         ("GET", "/nowhere", good, b"", 404, "NotFound"),
-        ("DELETE", workflows, good, b"", 405, "MethodNotAllowed"),
+        ("PUT", workflows, typed, b"{}", 405, "MethodNotAllowed"),
         ("POST", workflows, typed, b"{", 400, "BadRequest"),
         ("POST", workflows, typed, b"[]", 400, "BadRequest"),
         ("POST", workflows, typed, b"[" * 100_000, 400, "BadRequest"),

@@ -18,7 +18,7 @@ def noted(tmp_path: Path, *names: str) -> tuple[Ended, Path]:
     store = Store(tmp_path)
     ended = Ended(store)
     for number, name in enumerate(names):
-        path = store.run(name) / "workflow.json"
+        path = store.new_run(name) / "workflow.json"
         path.write_text("x" * number)
         ended.note(name, path.stat(), float(number), WHOLE)  # type: ignore[arg-type]
     return ended, tmp_path / "ended.jsonl"

@@ -317,6 +317,15 @@ def test_never_more_holders_than_permits(tmp_path: Path) -> None:
     assert most <= 2
 
 
+def test_who_looks_at_a_run_that_is_gone_makes_no_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert not store.has_run("gone") and not store.held("gone")
+    assert not store.run("gone").exists()
+    assert store.runs() == []
+    assert store.new_run("new").is_dir()
+    assert store.runs() == ["new"]
+
+
 def test_names_do_not_leave_the_store(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for name in ("../x", "a/b", "", ".hidden"):

@@ -7,7 +7,6 @@ between the run and its note, is one run.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo import cron as schedules
 from tiphys.argo.cron import child_workflow
-from tiphys.argo.reader import read_text
 from tiphys.argo.time import seconds
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.expr.moment import PRESENT
@@ -165,16 +163,15 @@ class Clock:
 
     def _problem(self, cron: CronWorkflow, at: float) -> str:
         """What is wrong with the Workflow that it would make."""
-        there = [item for each in self._desk.templates for item in each.briefs()[1]]
         made = child_workflow(cron, at)
         reference = (made.get("spec") or {}).get("workflowTemplateRef") or {}
         if name := reference.get("name"):
             kept = self._desk.templates[1 if reference.get("clusterScope") else 0]
             if kept.get(name) is None:
                 return f'{kept.resource}.argoproj.io "{name}" not found'
-        texts = [json.dumps(each) for each in (made, *there)]
-        documents = list(read_text("\n---\n".join(texts), file=cron["metadata"]["name"]))
-        verdict = judge(documents, documents[0], self._desk.options.argo)
+        source = self._desk.source(cast("GivenObject", made))
+        assert source.document is not None  # it was read from text
+        verdict = judge(source.documents, source.document, self._desk.options.argo)
         return verdict.undecodable[0].message if verdict.undecodable else verdict.invalid
 
     def _amend(self, name: str, change: Callable[[CronWorkflow], CronWorkflow]) -> None:

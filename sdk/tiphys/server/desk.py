@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import random
+import time
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from tiphys.argo.names import invalid, subdomain_problem
+from tiphys.argo.names import generated_name, invalid, subdomain_problem
+from tiphys.argo.reader import read_text
+from tiphys.argo.time import rfc3339
 from tiphys.compiler.source import load_source
 from tiphys.engine.base.options import RunOptions
 from tiphys.runs.checks import check_source
@@ -19,6 +26,7 @@ from tiphys.store import Store
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.compiler.source import Source
     from tiphys.records.record import RunRecord
 
 __all__ = ["Desk"]
@@ -53,21 +61,38 @@ class Desk:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
         check_source(load_source(given), strict=False, argo=self.options.argo)
 
+    def source(self, given: GivenObject) -> Source:
+        """An object, beside the templates that are kept, to which it may refer. Raises as :func:`load_source`."""
+        name = (given.get("metadata") or {}).get("name")
+        own = (given.get("kind"), name)
+        others = [item for item in self.context() if (item.get("kind"), item["metadata"].get("name")) != own]
+        source = load_source(given)
+        text = "\n---\n".join(json.dumps(each) for each in others)
+        return replace(source, documents=[*source.documents, *read_text(text, file="kept")])
+
+    def context(self) -> list[GivenObject]:
+        """The templates that are kept."""
+        return [cast("GivenObject", item) for each in self.templates for item in each.briefs()[1]]
+
     def lint(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 as :meth:`check`; RequestError 422 with what Argo's validation says of it."""
-        problem = check_source(load_source(given), argo=self.options.argo)
+        problem = check_source(self.source(given), argo=self.options.argo)
         if problem:
             raise RequestError(422, problem)
 
     def keep(self, kept: KeptObjects, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Keep a new object. Raises RequestError 422 for a name that none can have, and as :meth:`check` and
         :meth:`KeptObjects.create`."""
-        name = str((given.get("metadata") or {}).get("name") or "")
+        metadata = {**(given.get("metadata") or {})}
+        if not metadata.get("name") and (prefix := metadata.get("generateName")):
+            metadata["name"] = generated_name(str(prefix), random.Random())
+            given = cast("GivenObject", {**given, "metadata": metadata})
+        name = str(metadata.get("name") or "")
         problem = subdomain_problem(name) if name else "Required value"
         if problem:
             raise RequestError(422, invalid(kept.kind, name, "metadata.name", name, problem))
         self.check(given)
-        return cast("Workflow", given) if dry else kept.create(given)
+        return self._as_created(given, name) if dry else kept.create(given)
 
     def replace(self, kept: KeptObjects, name: str, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Keep another in its place. Raises as :meth:`check` and :meth:`KeptObjects.replace`."""
@@ -94,15 +119,19 @@ class Desk:
         return gone
 
     def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
-        """Take a Workflow, which an engine of its own then runs. Raises as :meth:`Submissions.create`, RequestError 409
-        where there is one of its name."""
+        """Take a Workflow, which an engine of its own then runs; with ``dry`` only what would be kept, as the API
+        server answers. Raises as :meth:`Submissions.create`, RequestError 409 where there is one of its name."""
         name = str((given.get("metadata") or {}).get("name") or "")
         if name and self.board.get(name) is not None:
             raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
-        context = [cast("GivenObject", item) for each in self.templates for item in each.briefs()[1]]
-        name = self.submissions.create(given, context, dry=dry)
+        name = self.submissions.create(given, self.context(), dry=dry)
         if not dry:
             self.board.look()
         found = self.board.get(name)
+        return found if found is not None else self._as_created(given, name)
+
+    def _as_created(self, given: GivenObject, name: str) -> Workflow:
+        """What would be kept, as the API server answers a dry run."""
         metadata = {**(given.get("metadata") or {}), "name": name, "namespace": self.board.namespace}
-        return found if found is not None else cast("Workflow", {**given, "metadata": metadata})
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": rfc3339(time.time())}
+        return cast("Workflow", {**given, "metadata": metadata})

@@ -48,16 +48,11 @@ def carry_out(wanted: AskedChange, name: str, runs: LocalRuns, submissions: Subm
 def set_nodes(
     which: str, phase: str, message: str, outputs: Mapping[str, str], name: str, runs: LocalRuns
 ) -> None:
-    """Give suspend nodes that wait outputs, and an end (``phase``, if not empty). Raises as :func:`carry_out`."""
-    space = runs.options.namespace
+    """Give suspend nodes that wait outputs, a message, and an end (``phase``, if not empty). Raises as
+    :func:`carry_out`."""
     if phase not in ("", "Succeeded", *FAILED):
         raise RequestError(422, f"a node cannot be set to {phase!r}")
-    if outputs:
-        runs.supply(name, which, outputs)
-    if phase == "Succeeded":
-        runs.resume(space, name, nodes=which)
-    elif phase:
-        runs.stop(space, name, nodes=which, message=message)
+    runs.supply(name, which, outputs, phase=phase, message=message)
 
 
 def delete(name: str, runs: LocalRuns, submissions: Submissions) -> None:

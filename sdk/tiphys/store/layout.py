@@ -41,7 +41,12 @@ class Store:
         return {path.name: str(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
     def run(self, name: str) -> Path:
-        """The folder of a run: ``journal.db``, ``workflow.json``, ``logs/``."""
+        """The folder of a run: ``journal.db``, ``workflow.json``, ``logs/``. To ask makes none: whoever looks at a run
+        that is deleted at that moment must not make it anew. Raises StoreError TIP413 for what is no name."""
+        return self._path("runs", name)
+
+    def new_run(self, name: str) -> Path:
+        """The folder of a run, which is made where it is not there."""
         return self._folder("runs", name)
 
     def has_run(self, name: str) -> bool:
@@ -58,7 +63,7 @@ class Store:
 
     def note_beginning(self, name: str, moment: float) -> None:
         """Note when a run was made, for the order of :meth:`runs`: looking at a run changes its folder's own time."""
-        path = self.run(name) / _BEGAN
+        path = self.new_run(name) / _BEGAN
         with clear(path):
             path.write_text(f"{moment!r}\n")
 
@@ -67,8 +72,12 @@ class Store:
         return _beginning(self.root / "runs" / name)
 
     def held(self, name: str) -> bool:
-        """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process."""
-        descriptor = os.open(self.run(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process. Nobody goes
+        on with one that is not there."""
+        try:
+            descriptor = os.open(self.run(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
@@ -101,7 +110,7 @@ class Store:
         """Users, groups and sizes of pools, if anybody wrote them down."""
         return self.root / "queue.toml"
 
-    def _folder(self, *parts: str) -> Path:
+    def _path(self, *parts: str) -> Path:
         for part in parts[1:]:
             if not _NAME.fullmatch(part):
                 raise StoreError(
@@ -109,7 +118,10 @@ class Store:
                     f"{part!r} is not a name for the store",
                     fix="use letters, digits, '-', '_' and '.'",
                 )
-        folder = self.root.joinpath(*parts)
+        return self.root.joinpath(*parts)
+
+    def _folder(self, *parts: str) -> Path:
+        folder = self._path(*parts)
         if not folder.is_dir():
             with clear(folder, "make"):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -53,8 +53,10 @@ def test_labels_of_argo_go_but_those_that_say_where_it_came_from() -> None:
             "labels": {
                 "team": "ml", "workflows.argoproj.io/phase": "Failed", "workflows.argoproj.io/completed": "true",
                 "workflows.argoproj.io/workflow-template": "nightly", "workflows.argoproj.io/cron-workflow": "n",
+                "workflows.argoproj.io/test": "true",
             },
             "annotations": {"note": "a", "workflows.argoproj.io/pod-name-format": "v2"},
+            "ownerReferences": [{"kind": "CronWorkflow", "name": "n", "uid": "1"}],
         },
         "spec": {"shutdown": "Stop", "suspend": True, "entrypoint": "main"},
     }  # fmt: skip
@@ -66,9 +68,11 @@ def test_labels_of_argo_go_but_those_that_say_where_it_came_from() -> None:
             "team": "ml",
             "workflows.argoproj.io/workflow-template": "nightly",
             "workflows.argoproj.io/cron-workflow": "n",
+            "workflows.argoproj.io/test": "true",
             "workflows.argoproj.io/resubmitted-from-workflow": "nightly-x",
         },
         "annotations": {"note": "a"},
+        "ownerReferences": [{"kind": "CronWorkflow", "name": "n", "uid": "1"}],
     }
     assert made["spec"] == {"entrypoint": "main"}
 

@@ -18,7 +18,7 @@ from tiphys.store import Store
 
 def host(store: Store, *children: str) -> Any:
     """Of a run ``top`` whose keeper has a process of each child."""
-    folder = store.run("top")
+    folder = store.new_run("top")
     begin_records(folder, "token")
     with (folder / RECORDS).open("a") as stream:
         for number, child in enumerate(children):
@@ -58,7 +58,7 @@ def test_only_those_that_go_on_are_left(tmp_path: Path) -> None:
 def test_one_that_is_dropped_is_a_run_by_itself(tmp_path: Path) -> None:
     """What was killed with it has not ended."""
     store = Store(tmp_path)
-    folder = store.run("child")
+    folder = store.new_run("child")
     child = keep(folder, cast(Host, host(store)), "child", "uid")
     top = host(store, child)
     process = sleeper(0)

@@ -14,12 +14,12 @@ from tiphys.store import Store
 
 def parent(store: Store) -> Host:
     """The host of a run ``top``."""
-    return cast(Host, SimpleNamespace(left=Left(store.run("top")), namespace="argo"))
+    return cast(Host, SimpleNamespace(left=Left(store.new_run("top")), namespace="argo"))
 
 
 def test_the_folder_says_who_has_the_pods_until_it_parts(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    folder = store.run("child")
+    folder = store.new_run("child")
     assert kept_by(folder) is None
     part(folder, store)  # nothing to part from
     first = keep(folder, parent(store), "child", "uid")

@@ -40,7 +40,7 @@ def test_a_run_that_is_not_there(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("left", ["nothing", "an event", "a log"])
 def test_of_a_run_that_had_not_begun_nothing_is_kept(tmp_path: Path, left: str) -> None:
     """Its engine was killed right after it had written what the run is; with more, it is an earlier run."""
-    folder = Store(tmp_path / "store").run("wf")
+    folder = Store(tmp_path / "store").new_run("wf")
     (folder / "logs").mkdir(parents=True)
     with contextlib.closing(Journal(folder / "journal.db")) as journal:
         journal.write_facts({"name": "wf"})

@@ -91,9 +91,37 @@ def test_the_real_argo_keeps_templates_and_submits_from_them(
     argo("template", "lint", str(file))
     argo("template", "create", str(file))
     assert "told" in argo("template", "list", "-o", "name")
+    told["spec"]["priority"] = 7  # type: ignore[index]
+    file.write_text(json.dumps({**head, **told}))
+    argo("template", "update", str(file))  # which names it in the body alone
+    assert '"priority": 7' in argo("template", "get", "told", "-o", "json")
     said = argo("submit", "--from", "workflowtemplate/told", "-p", "who=moon", "--wait", "-o", "name")
     name = said.split()[0].split("/")[-1]
     assert "hello moon" in argo("logs", name, "--no-color")
     argo("template", "delete", "told")
     assert "not found" in argo("template", "get", "told", check=False)
     assert "told" not in argo("cron", "list") + argo("cluster-template", "list")
+
+
+def test_the_real_argo_keeps_cron_workflows(argo: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "cron.yaml"
+    cron = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "CronWorkflow",
+        "metadata": {"name": "rare"},
+        "spec": {"schedules": ["0 0 1 1 *"], "workflowSpec": HELLO["spec"]},
+    }
+    file.write_text(json.dumps(cron))
+    argo("cron", "create", str(file))
+    file.write_text(json.dumps({**cron, "spec": {**cron["spec"], "schedules": ["0 0 2 2 *"]}}))  # type: ignore[dict-item]
+    argo("cron", "update", str(file))
+    assert "0 0 2 2 *" in argo("cron", "get", "rare")
+    cron["metadata"] = {"generateName": "each-"}
+    file.write_text(json.dumps(cron))
+    argo("cron", "create", str(file))
+    argo("cron", "create", str(file))
+    names = [line.partition("/")[2] for line in argo("cron", "list", "-o", "name").split()]
+    names = names if all(names) else argo("cron", "list", "-o", "name").split()
+    assert len([name for name in names if name.startswith("each-")]) == 2
+    for name in names:
+        argo("cron", "delete", name)

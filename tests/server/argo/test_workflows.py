@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hera.exceptions import AlreadyExists, BadRequest, NotFound
@@ -104,6 +105,39 @@ def test_a_gate_is_set_suspended_and_resumed(hera: WorkflowsService, running: Ru
     assert asked.outputs.parameters[0].value == "yes"
     with pytest.raises(BadRequest, match="cannot suspend completed workflows"):
         hera.suspend_workflow(name, WorkflowSuspendRequest())
+
+
+def test_outputs_of_a_step_that_waits_are_set_once(argo: Ask, running: Running) -> None:
+    """As Argo's own TestArgoSetOutputs has it."""
+    supplied = {"parameters": [{"name": "m", "valueFrom": {"supplied": {}}}]}
+    asks: Any = [{"name": "ask", "template": "ask"}, {"name": "plain", "template": "plain"}]
+    templates = [
+        {"name": "main", "steps": [asks]},
+        {"name": "ask", "suspend": {}, "outputs": supplied},
+        {"name": "plain", "suspend": {}},
+    ]
+    name = running.submit({**GATE, "spec": {"entrypoint": "main", "templates": templates}})
+    running.until(name, "Suspended")
+    assert "'m' of ask has not been set and does not have a default value" in argo(
+        "resume", name, check=False
+    )
+    setting = ("node", "set", name, "--output-parameter", "m=hello", "--node-field-selector")
+    argo(*setting, "displayName=ask")
+    assert "it was already set" in argo(*setting, "displayName=ask", check=False)
+    assert "not expecting any raw parameters" in argo(*setting, "displayName=plain", check=False)
+    argo("node", "set", name, "--message", "told", "--node-field-selector", "displayName=ask")
+    argo("resume", name)
+    nodes: Any = running.until(name, "Succeeded")["status"]
+    (asked,) = [each for each in nodes["nodes"].values() if each["displayName"] == "ask"]
+    assert (asked["message"], asked["outputs"]["parameters"][0]["value"]) == ("told", "hello")
+
+
+def test_a_dry_run_keeps_nothing(argo: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "dry.yaml"
+    file.write_text(json.dumps({**HELLO, "metadata": {"name": "dry"}}))
+    assert "uid:" not in argo("submit", str(file), "--dry-run", "-o", "yaml")
+    assert "uid:" in argo("submit", str(file), "--server-dry-run", "-o", "yaml")
+    assert "not found" in argo("get", "dry", check=False)
 
 
 def test_stop_and_terminate(hera: WorkflowsService, running: Running) -> None:

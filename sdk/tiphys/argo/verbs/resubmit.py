@@ -18,14 +18,27 @@ if TYPE_CHECKING:
 __all__ = ["memoized", "resubmitted"]
 
 
+_OF_ONE_RUN = (
+    "creator",
+    "creator-email",
+    "creator-preferred-username",
+    "phase",
+    "completed",
+    "workflow-archiving-status",
+)
+"""Labels of Argo's that say something of one run, or of who submitted it."""
+
+
 def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
-    """A new workflow with the same spec, named after the old one."""
+    """A new workflow with the same spec, labels and owners, named after the old one.
+
+    Source: FormulateResubmitWorkflow of Argo 4.0.5.
+    """
     metadata = workflow["metadata"]
-    own = ("creator", "workflow-template", "cluster-workflow-template", "cron-workflow")
     labels = {
         key: value
         for key, value in (metadata.get("labels") or {}).items()
-        if not key.startswith(LABELS) or key.removeprefix(LABELS) in own
+        if not key.startswith(LABELS) or key.removeprefix(LABELS) not in _OF_ONE_RUN
     }
     labels[LABELS + "resubmitted-from-workflow"] = metadata["name"]
     annotations = {
@@ -43,6 +56,8 @@ def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = No
         },
         "spec": copy.deepcopy(workflow["spec"]),
     }
+    if metadata.get("ownerReferences"):
+        result["metadata"]["ownerReferences"] = copy.deepcopy(metadata["ownerReferences"])
     if metadata.get("namespace"):
         result["metadata"]["namespace"] = metadata["namespace"]
     as_before(result)

@@ -218,7 +218,7 @@ class Execution:
 def _claim(store: Store, name: str) -> Ownership:
     """Hold the folder of a new run; an earlier run of this very name is kept under a number. Raises RefusedError."""
     while True:
-        folder = store.run(name)
+        folder = store.new_run(name)
         try:
             ownership = Ownership(folder, name)
         except FileNotFoundError:

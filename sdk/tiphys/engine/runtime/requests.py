@@ -10,14 +10,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import SelectorError, matches_node, parse_fields
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.machine.machine import Machine
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.journal import Journal
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = ["Bell", "ring", "unanswered", "why_not"]
 
@@ -87,21 +91,32 @@ def why_not(machine: Machine, event: Event) -> str:
     if selector and not waiting:
         return f"no suspended node matches {selector!r}"
     if isinstance(event, NodeSet) and event.output_parameters:
-        known = {
-            item["name"] for node in waiting for item in (node.get("outputs") or {}).get("parameters") or ()
-        }
-        for name in event.output_parameters:
-            if name not in known:
-                return f"no node that waits has an output {name!r}"
+        for node in waiting:
+            if problem := _unexpected(node, event.output_parameters):
+                return problem
     if isinstance(event, Resume):
         for node in waiting:
             for item in (node.get("outputs") or {}).get("parameters") or ():
                 if "value" not in item and "default" not in (item.get("valueFrom") or {}):
                     return (
-                        f"node {node['displayName']} waits for its output {item['name']!r}, which has no default\n"
+                        f"raw output parameter '{item['name']}' of {node['displayName']} has not been set and does not "
+                        "have a default value\n"
                         f"supply it: tiphys resume RUN --node displayName={node['displayName']} "
                         f"--output-parameter {item['name']}=VALUE"
                     )
+    return ""
+
+
+def _unexpected(node: Node, outputs: Mapping[str, str]) -> str:
+    """Why Argo would not set these outputs of a node that waits; empty if it would. Source: updateSuspendedNode."""
+    waits = {item["name"]: item for item in (node.get("outputs") or {}).get("parameters") or ()}
+    if not waits:
+        return "cannot set output parameters because node is not expecting any raw parameters"
+    for name in outputs:
+        if name not in waits:
+            return f"node is not expecting output parameter '{name}'"
+        if "value" in waits[name]:
+            return f"cannot set output parameter '{name}' because it does not use valueFrom.raw or it was already set"
     return ""
 
 

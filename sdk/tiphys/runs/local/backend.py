@@ -138,9 +138,12 @@ class LocalRuns:
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
         return self._ask("resume", name, Resume(time.time(), nodes))
 
-    def supply(self, name: str, nodes: str, outputs: Mapping[str, str]) -> Workflow:
-        """Give output parameters to suspend nodes that wait: ``argo node set``."""
-        return self._ask("set a node of", name, NodeSet(time.time(), nodes, output_parameters=dict(outputs)))
+    def supply(
+        self, name: str, nodes: str, outputs: Mapping[str, str], *, phase: str = "", message: str = ""
+    ) -> Workflow:
+        """Give output parameters to suspend nodes that wait, a message, and an end (``phase``, if not empty): ``argo
+        node set``."""
+        return self._ask("set a node of", name, NodeSet(time.time(), nodes, phase, message, dict(outputs)))
 
     def retry(
         self,

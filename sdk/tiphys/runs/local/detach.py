@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -75,7 +76,8 @@ def detach(
             if code is not None:
                 break
             time.sleep(_PERIOD)
-        log.replace(place.run(name) / "engine.log")
+        with contextlib.suppress(FileNotFoundError):  # it has ended, and was deleted
+            log.replace(place.run(name) / "engine.log")
     finally:
         os.close(null)
         os.close(handle)

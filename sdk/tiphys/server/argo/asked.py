@@ -79,10 +79,9 @@ class Asked:
         return cast("GivenObject", {**found, "kind": kind, "apiVersion": _API, "metadata": metadata})
 
     def dry(self) -> bool:
-        """Whether nothing is to be kept."""
+        """Whether nothing is to be kept, nor sent to the API server: what comes back has no uid."""
         options = self.body.get("createOptions")
-        told = options.get("dryRun") if isinstance(options, dict) else None
-        return bool(told) or self.flag("serverDryRun")
+        return bool(options.get("dryRun") if isinstance(options, dict) else None)
 
 
 def pairs_of(given: Json) -> list[tuple[str, str]]:

@@ -36,9 +36,11 @@ _KINDS = {
 }
 
 
-def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool]:
-    """The Workflow, and whether it is only to be shown. Raises RequestError 404 where what it is made of is not there,
-    400 for an option that cannot be read."""
+def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool, bool]:
+    """The Workflow, whether it is only to be shown, and whether only as the API server would keep it.
+
+    Raises RequestError 404 where what it is made of is not there, 400 for an option that cannot be read.
+    """
     kind, name = asked.text("resourceKind"), asked.text("resourceName")
     resource = _KINDS.get(kind)
     if resource is None:
@@ -53,7 +55,7 @@ def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool]:
     options = asked.body.get("submitOptions")
     found = options if isinstance(options, dict) else {}
     _apply(made, found)
-    return cast("GivenObject", made), any(found.get(key) is True for key in ("dryRun", "serverDryRun"))
+    return cast("GivenObject", made), found.get("dryRun") is True, found.get("serverDryRun") is True
 
 
 def _referring(name: str, *, cluster: bool) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from starlette.routing import Route
@@ -57,7 +58,11 @@ def template_routes(desk: Desk) -> list[Route]:
             Route(every, answered(_creating(each), desk), methods=["POST"]),
             Route(f"{every}/lint", answered(_linting(each), desk), methods=["POST"]),
             Route(one, answered(_getting(each), desk), methods=["GET"]),
-            Route(one, answered(_updating(each), desk), methods=["PUT"]),
+            # `argo template update` names it in the body alone
+            *(
+                Route(at, answered(_updating(each), desk), methods=["PUT"])
+                for at in (every, f"{every}/", one)
+            ),
             Route(one, answered(_deleting(each), desk), methods=["DELETE"]),
         ]
         if each.resource == "cronworkflows":
@@ -106,7 +111,9 @@ def _linting(each: _Kept) -> Work:
 
 def _updating(each: _Kept) -> Work:
     def work(desk: Desk, asked: Asked) -> Workflow:
-        name, given = _known(desk, asked, each)["metadata"]["name"], asked.given(each.key, each.kind)
+        given = asked.given(each.key, each.kind)
+        path = {"name": str((given.get("metadata") or {}).get("name") or ""), **asked.path}
+        name = _known(desk, replace(asked, path=path), each)["metadata"]["name"]
         desk.lint(given)
         return desk.replace(desk.kept[each.resource], name, given)
 

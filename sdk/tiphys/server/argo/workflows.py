@@ -21,7 +21,7 @@ from tiphys.server.verbs import delete, set_nodes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tiphys.argo.types import Workflow
+    from tiphys.argo.types import GivenObject, Workflow
     from tiphys.jsontypes import JsonObject
     from tiphys.server.desk import Desk
 
@@ -67,13 +67,20 @@ def _get(desk: Desk, asked: Asked) -> JsonObject:
 
 def _create(desk: Desk, asked: Asked) -> Workflow:
     asked.only_here(desk)
-    return desk.create(asked.given("workflow", "Workflow"), dry=asked.dry())
+    return _made(desk, asked.given("workflow", "Workflow"), asked.dry(), asked.flag("serverDryRun"))
 
 
 def _submit(desk: Desk, asked: Asked) -> Workflow:
     asked.only_here(desk)
-    given, dry = submitted(desk, asked)
-    return desk.create(given, dry=dry)
+    return _made(desk, *submitted(desk, asked))
+
+
+def _made(desk: Desk, given: GivenObject, dry: bool, server_dry: bool) -> Workflow:
+    made = desk.create(given, dry=dry or server_dry)
+    if dry:
+        for key in ("uid", "creationTimestamp"):
+            made["metadata"].pop(key, None)  # type: ignore[misc]
+    return made
 
 
 def _lint(desk: Desk, asked: Asked) -> Workflow:

@@ -70,8 +70,9 @@ def test_values_and_messages_that_are_set() -> None:
     )
     made.handle(p.NodeSet(NOW + 2, "displayName=wf", message="second"))
     assert named(made, "wf")["phase"] == "Running"
-    assert named(made, "wf")["message"] == "first; second"
+    assert named(made, "wf")["message"] == "second"  # updateSuspendedNode: node.Message = values.Message
     made.handle(p.Resume(NOW + 3))
+    assert named(made, "wf")["message"] == "second"
     assert parameter(named(made, "wf"), "outputs", "a") == "mine"
     assert [item["name"] for item in named(made, "wf")["outputs"]["parameters"]] == ["a"]
 

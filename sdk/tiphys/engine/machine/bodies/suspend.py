@@ -56,7 +56,7 @@ class SuspendBody(Body):
             self.run.state.suspends.pop(self.node["id"], None)
             self.run.fail_body(self, problem)
         else:
-            self._end("Succeeded", "")
+            self._end("Succeeded", None)
 
     def _defaults(self) -> str:
         for item in (self.node.get("outputs") or {}).get("parameters") or ():
@@ -86,8 +86,7 @@ class SuspendBody(Body):
                 item["value"] = values[item["name"]]
                 item.pop("valueFrom", None)
         if message:
-            old = self.node.get("message", "")
-            self.node["message"] = f"{old}; {message}" if old else message
+            self.node["message"] = message
         state.nodes.touch(self.node)
         if phase:
             self._end(phase, None)
