@@ -35,10 +35,10 @@ check: $(STAMP)dev$(KIND)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
 
+PURE := tests/argo tests/expr tests/lint tests/engine/machine tests/conformance/test_own.py
 # The tests of the pure rooms, and the recorded cases that the machine is driven through without a process.
 coverage: $(STAMP)dev$(KIND)
-	$(BIN)/python -m pytest -q --cov --cov-report= tests/argo tests/expr tests/lint tests/engine/machine \
-	  tests/conformance/test_own.py $(ARGS)
+	$(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist worksteal --cov --cov-report= $(PURE) $(ARGS)
 	$(BIN)/python scripts/coverage_floors.py
 
 # every warning is an error; that each block of the pages runs is seen by tests/test_docs.py

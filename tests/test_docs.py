@@ -20,6 +20,8 @@ from scripts.notebook import notebook
 from tests.notebooks import executed
 from tiphys import dsl
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra 'train'")
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.long, pytest.mark.train]
 
 ROOT = Path(__file__).resolve().parents[1]
 MISSION = str(ROOT / "pipelines" / "fashion_mnist.py")

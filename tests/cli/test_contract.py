@@ -11,6 +11,8 @@ import pytest
 
 from tiphys.cli import main
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = str(ROOT / "pipelines" / "hello.py")
 MISSION = str(ROOT / "pipelines" / "fashion_mnist.py")

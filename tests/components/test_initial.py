@@ -24,6 +24,8 @@ from tiphys.store import Store
 sys.path.insert(0, str(Path(__file__).parent))
 from gang import Workers
 
+pytestmark = pytest.mark.long
+
 FIRST, SECOND = "pvc://tiphys/models/m-1", "pvc://tiphys/models/m-2"
 STANDS = """
 import json, sys

@@ -9,6 +9,8 @@ import pytest
 
 from components.losses import ALPHA, Hole, binomial_tail, holes, hypergeometric_tail
 
+pytestmark = pytest.mark.long
+
 CLASSES = {f"class {number}": 5_400 for number in range(10)}
 
 

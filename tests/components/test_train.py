@@ -19,6 +19,8 @@ from tiphys.reference import MANIFEST, Reference, file_digest, verify
 sys.path.insert(0, str(Path(__file__).parent))
 from gang import Workers
 
+pytestmark = pytest.mark.long
+
 trains = [
     pytest.mark.train,
     pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="needs the extra 'train'"),

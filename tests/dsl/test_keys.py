@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 STEP = "@component(cache=Cache.by_content())\ndef answer() -> str:\n    return repr({0})\n"
 HEAD = "from tiphys import Cache, Pipeline, component\n"
 TAIL = '\nwith Pipeline("p") as pipeline:\n    answer()\n'

@@ -6,6 +6,8 @@ import pytest
 
 from tests.dsl.executed import executed, pipeline
 
+pytestmark = pytest.mark.long
+
 
 def starred(binding: str, name: str) -> dict[str, str]:
     """A pipeline that has its table by a star, binds it, and changes what is in it."""

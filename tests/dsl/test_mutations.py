@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.dsl.mutations import PER_PROGRAM, Judged, judge
+
+pytestmark = pytest.mark.long
 
 PROGRAMS = 340
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.dsl.executed import executed, pipeline
 
+pytestmark = pytest.mark.long
+
 REGISTRY = {
     "b.py": "REGISTRY = {}\n\ndef total():\n    return sum(f() for f in REGISTRY.values())\n",
     "a.py": "import b\n\ndef register(f):\n    b.REGISTRY[f.__name__] = f\n    return f\n",

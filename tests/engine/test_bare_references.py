@@ -12,6 +12,8 @@ import pytest
 
 from tiphys.reference import seal
 
+pytestmark = pytest.mark.long
+
 FILE = """
 from tiphys import Cache, Pipeline, Reference, component
 from tiphys.reference import resolve

@@ -31,6 +31,8 @@ from tests.engine.harness import (
 )
 from tiphys.engine import RunResult
 
+pytestmark = pytest.mark.long
+
 Json = Any
 ROOT = Path(__file__).resolve().parents[2]
 every = pytest.mark.parametrize("runner", RUNNERS)

@@ -16,6 +16,8 @@ import pytest
 
 from tests.engine.kills.rounds import KINDS, STOP
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 200
 

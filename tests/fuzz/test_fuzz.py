@@ -12,6 +12,8 @@ from tests.fuzz.drive import attack
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.watch import CORPUS, file_of
 
+pytestmark = pytest.mark.long
+
 GROWTH = 64.0  # megabytes between the first inputs and the last: caches of programs and tags fill
 
 

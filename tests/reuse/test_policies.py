@@ -13,6 +13,8 @@ import pytest
 import tiphys
 from tiphys.engine import RunOptions, RunResult
 
+pytestmark = pytest.mark.long
+
 FILE = textwrap.dedent(
     """
     from typing import NamedTuple

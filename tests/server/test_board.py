@@ -57,6 +57,20 @@ def test_runs_appear_change_and_go(tmp_path: Path) -> None:
     assert _kinds(board, before) == []
 
 
+def test_what_has_ended_is_archived_as_labels_say(tmp_path: Path) -> None:
+    """As on a cluster with an archive: the store is one."""
+    ended(tmp_path, "over")
+    laid_down(tmp_path, "waits")
+    board = Board(Store(tmp_path))
+    board.look()
+    status = "workflows.argoproj.io/workflow-archiving-status"
+    told = {
+        each["metadata"]["name"]: (each["metadata"].get("labels") or {}).get(status)
+        for each in board.briefs()[1]
+    }
+    assert told == {"over": "Archived", "waits": None}
+
+
 def test_a_run_that_goes_on_is_followed(tmp_path: Path) -> None:
     """What the journal tells later is seen, also when the run was first looked at before an engine had it."""
     store = tmp_path / "store"

@@ -49,6 +49,11 @@ def test_a_list_is_selected_and_in_pages(board: Board) -> None:
     assert _names(listed(board, {"limit": "2", "continue": "b"}, "Workflow", API)) == ["c"]
 
 
+def test_events_are_selected_by_what_they_are_about(tmp_path: Path) -> None:
+    of_events = {"fieldSelector": "involvedObject.kind=Workflow,involvedObject.name=a"}
+    assert listed(Empty(Board(Store(tmp_path))), of_events, "Event", "v1")["items"] == []
+
+
 def test_what_cannot_be_selected_is_told() -> None:
     with pytest.raises(RefusedError) as bad:
         selection({"labelSelector": "a in"})

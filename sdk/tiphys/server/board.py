@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tiphys.argo.nodes import COMPLETED
 from tiphys.engine import runtime
 from tiphys.errors import StoreError
 from tiphys.runs.local.backend import seen
@@ -40,6 +41,7 @@ _CLOCK = 0.05  # seconds: more than a tick of the clock that times of files are 
 _REMEMBERED = 10_000  # deletions that are known
 _TOLD = 64  # changes whose Workflows are kept for who comes later
 _MANY = 20  # new runs at once, for which one file tells what a list shows of them
+_ARCHIVED = {"workflows.argoproj.io/workflow-archiving-status": "Archived"}
 
 
 class ExpiredError(Exception):
@@ -334,7 +336,10 @@ class Board:
             "resourceVersion": str(number),
         }
         shown: Workflow = {**workflow, "metadata": metadata}
-        if (workflow.get("status") or {}).get("phase"):
+        phase = (workflow.get("status") or {}).get("phase")
+        if phase in COMPLETED:  # the store is the archive, too
+            metadata["labels"] = {**(metadata.get("labels") or {}), **_ARCHIVED}
+        if phase:
             # the real `argo server` fails without a repository when an artifact is asked for
             shown["status"] = {"artifactRepositoryRef": {"default": True}, **workflow["status"]}
         return shown

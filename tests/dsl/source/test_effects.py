@@ -22,6 +22,8 @@ from tiphys import DefinitionError
 from tiphys.dsl.components import Component
 from tiphys.dsl.source.embed import script_source
 
+pytestmark = pytest.mark.long
+
 GENERATED = int(os.environ.get("TIPHYS_GENERATED_MODULES", "2000"))
 
 

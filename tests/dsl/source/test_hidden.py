@@ -12,6 +12,8 @@ import pytest
 from tests.dsl.test_keys import OTHER, H, ask, pipeline
 from tiphys import DefinitionError
 
+pytestmark = pytest.mark.long
+
 TABLE = {"table.json": "[1]"}
 ANSWER = "import json\nfrom pathlib import Path\n\ndef read(path):\n    return json.loads(path.read_text())"
 # what the code shows by constants alone is followed; what it hides is refused with a cache by content

@@ -19,6 +19,8 @@ from tiphys.engine import RunOptions, run
 from tiphys.runs.client import Client
 from tiphys.runs.local.backend import LocalRuns
 
+pytestmark = pytest.mark.long
+
 Json = Any
 # what a worker is, among those of its job
 WHO = """n=${TF_CONFIG##*\\"index\\":}; n=${n%%[!0-9 ]*}; n=$(echo $n); """

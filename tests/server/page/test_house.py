@@ -18,7 +18,7 @@ def test_what_a_browser_loads_is_small() -> None:
 
 def test_each_page_is_reached_from_the_navigation(tmp_path: Path) -> None:
     with visitor(tmp_path) as client:
-        start = client.get("/ui")
+        start = client.get("/")
         for page in house.PAGES:
             if page.NAV is not None:
                 word, to = page.NAV

@@ -135,6 +135,8 @@ def _suspending(each: _Kept, *, suspends: bool) -> Work:
     def work(desk: Desk, asked: Asked) -> Workflow:
         found = cast("JsonObject", _known(desk, asked, each))
         spec = {**cast("JsonObject", found.get("spec") or {}), "suspend": suspends}
+        if not suspends:
+            del spec["suspend"]  # as Go leaves out what is false
         name = cast("str", cast("JsonObject", found["metadata"])["name"])
         return desk.kept[each.resource].replace(name, cast("GivenObject", {**found, "spec": spec}))
 

@@ -26,7 +26,7 @@ _OPEN = ("/ui/enter", "/ui/static/")
 
 def is_page(path: str) -> bool:
     """Whether the path is one of the page's; a link to it is had with the token, as everything else."""
-    return (path == "/ui" or path.startswith("/ui/")) and path != "/ui/link"
+    return (path in ("/", "/ui") or path.startswith("/ui/")) and path != "/ui/link"
 
 
 class Doors:
@@ -62,7 +62,7 @@ class Doors:
         that does not come from a page of ours."""
         if method not in ("GET", "HEAD") and headers.get("origin", "").partition("://")[2] != headers["host"]:
             raise RequestError(403, "only a page of this server may ask for that")
-        if path.startswith(_OPEN):
+        if path == "/" or path.startswith(_OPEN):
             return ""
         if not (user := self._known(headers.get("cookie", ""))):
             raise RequestError(401, STRANGER)

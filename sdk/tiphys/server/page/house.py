@@ -68,6 +68,7 @@ def routes(desk: Desk, doors: Doors) -> list[BaseRoute]:
         return JSONResponse({"path": f"/ui/enter?key={key}"}, headers={"Cache-Control": "no-store"})
 
     found: list[BaseRoute] = [
+        Route("/", first),
         Route("/ui", first),
         Route("/ui/", first),
         Route("/ui/enter", enter),
