@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.store import Store
 
-__all__ = ["Board", "BoardChange", "ExpiredError"]
+__all__ = ["ARCHIVED", "Board", "BoardChange", "ExpiredError"]
 
 log = logging.getLogger("tiphys.server")
 _PERIOD = 0.05  # seconds between two looks at the runs that go on
@@ -41,7 +41,8 @@ _CLOCK = 0.05  # seconds: more than a tick of the clock that times of files are 
 _REMEMBERED = 10_000  # deletions that are known
 _TOLD = 64  # changes whose Workflows are kept for who comes later
 _MANY = 20  # new runs at once, for which one file tells what a list shows of them
-_ARCHIVED = {"workflows.argoproj.io/workflow-archiving-status": "Archived"}
+ARCHIVED = "workflows.argoproj.io/workflow-archiving-status"
+"""The label that says of a Workflow that it is in the archive."""
 
 
 class ExpiredError(Exception):
@@ -338,7 +339,7 @@ class Board:
         shown: Workflow = {**workflow, "metadata": metadata}
         phase = (workflow.get("status") or {}).get("phase")
         if phase in COMPLETED:  # the store is the archive, too
-            metadata["labels"] = {**(metadata.get("labels") or {}), **_ARCHIVED}
+            metadata["labels"] = {**(metadata.get("labels") or {}), ARCHIVED: "Archived"}
         if phase:
             # the real `argo server` fails without a repository when an artifact is asked for
             shown["status"] = {"artifactRepositoryRef": {"default": True}, **workflow["status"]}

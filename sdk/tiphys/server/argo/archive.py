@@ -49,8 +49,7 @@ def archived(desk: Desk, asked: Asked) -> Workflow:
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
     wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
-    found = page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
-    return {**found, "items": found.get("items") or None}  # as Go says that there is none
+    return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
 
 
 def _label_keys(desk: Desk, asked: Asked) -> JsonObject:

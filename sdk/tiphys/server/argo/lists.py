@@ -15,6 +15,7 @@ from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.argo.time import seconds
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.fields import FieldMask
+from tiphys.server.board import ARCHIVED
 
 if TYPE_CHECKING:
     from tiphys.argo.selectors import Requirement
@@ -110,7 +111,21 @@ def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda br
     told: dict[str, object] = {**metadata, **({"remainingItemCount": left} if wanted.counts else {})}
     if left:
         told["continue"] = str(wanted.offset + wanted.limit)
-    return mask.items({"metadata": told, "items": shown})
+    found = mask.items({"metadata": told, "items": [_persisted(each) for each in shown]})
+    return (
+        {**found, "items": found["items"] or None} if "items" in found else found
+    )  # as Go says that there is none
+
+
+def _persisted(workflow: Workflow) -> Workflow:
+    """One that has ended comes out of the archive, which says so itself."""
+    if not ended(workflow):
+        return workflow
+    metadata = workflow["metadata"]
+    return {
+        **workflow,
+        "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), ARCHIVED: "Persisted"}},
+    }
 
 
 def _term(selector: str) -> tuple[str, str, str]:
