@@ -38,7 +38,7 @@ def fill(store: Store, first: int, last: int) -> None:
     ended = Ended(store)
     for number in range(first, last):
         name = f"run-{number:05d}"
-        folder = store.run(name)
+        folder = store.new_run(name)
         for each, data in files.items():
             (folder / each).write_bytes(data.replace(b"run-00000", name.encode()))
         path = folder / "workflow.json"

@@ -247,7 +247,7 @@ def _copied(source: Path, store: Store, count: int) -> None:
     name, ended = json.loads(files["workflow.json"])["metadata"]["name"], Ended(store)
     for number in range(count):
         own = f"r{number:0{len(name) - 1}d}"  # as long: a journal is no text
-        folder = store.run(own)
+        folder = store.new_run(own)
         for each, data in files.items():
             (folder / each).write_bytes(data.replace(name.encode(), own.encode()))
         path = folder / "workflow.json"

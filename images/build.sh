@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the two images: tiphys/step:VERSION and tiphys/serving:VERSION, and tiphys/base:LOCK that they share; with
-# --training tiphys/training:VERSION, too.
+# --training tiphys/training:VERSION, with --server tiphys/server:VERSION, too.
 #
 #   images/build.sh                      with docker or buildah, whichever is there
 #   images/build.sh --cluster PATH       into the throw-away test cluster; the serving image is tagged
@@ -8,6 +8,7 @@
 #   images/build.sh --context DIR        only assemble the build context of step and serving
 #   --step TAG, --serving TAG            other tags
 #   --training TAG                       build the image of the training service, too
+#   --server TAG                         build the image of `tiphys server`, too
 #   --no-cache                           build everything anew, nothing is taken from an earlier build
 #
 # Prints the tag and the digest of each. The same sources give the same images, bit for bit, with buildah on the same
@@ -16,7 +17,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/sdk/tiphys/_version.py")
-step=tiphys/step:$version serving='' training='' cluster='' context='' fresh=()
+step=tiphys/step:$version serving='' training='' server='' cluster='' context='' fresh=()
 while [ $# -gt 0 ]; do
   case $1 in
     --no-cache) fresh=(--no-cache); shift; continue ;;
@@ -25,7 +26,8 @@ while [ $# -gt 0 ]; do
     --step) step=$2 ;;
     --serving) serving=$2 ;;
     --training) training=$2 ;;
-    *) sed -n 2,14p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    --server) server=$2 ;;
+    *) sed -n 2,15p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
   esac
   shift 2
 done
@@ -92,4 +94,9 @@ if [ -n "$training" ]; then
   cp -a "$work/app-context/app/tiphys" "$work/training-context/app/"
   image training "$training" "$work/training-context" python:3.11-slim "${squash[@]}"
 fi
-for tag in "$base" "$step" "$serving" ${training:+"$training"}; do echo "$tag $(digest "$tag")"; done
+if [ -n "$server" ]; then
+  mkdir "$work/server-context"
+  install -m 644 "$here/server/requirements.lock" "$work/server-context/"
+  image server "$server" "$work/server-context" "$step"
+fi
+for tag in "$base" "$step" "$serving" ${training:+"$training"} ${server:+"$server"}; do echo "$tag $(digest "$tag")"; done

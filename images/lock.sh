@@ -10,3 +10,7 @@ uv pip compile --quiet "$@" --generate-hashes --no-annotate --python-version 3.1
 uv pip compile --quiet "$@" --generate-hashes --no-annotate --python-version 3.11 --extra service --extra cluster \
   --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
   --custom-compile-command images/lock.sh ../pyproject.toml --output-file training/requirements.lock
+# the server's, on the step image: at the versions that are there
+uv pip compile --quiet "$@" --generate-hashes --no-annotate --python-version 3.11 --extra server --extra service \
+  --python-platform x86_64-manylinux_2_28 --no-emit-index-url --constraint requirements.lock \
+  --custom-compile-command images/lock.sh ../pyproject.toml --output-file server/requirements.lock

@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -75,11 +76,11 @@ def server(work: Path) -> Iterator[Path]:
     try:
         found = store / "server" / "kubeconfig"
         until = time.monotonic() + 60
-        while not found.exists():
+        threading.Thread(target=lambda: asyncio.run(_relay(store)), daemon=True).start()
+        while not found.exists() or not (_listens(PORT) and _listens(TLS)):
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit(f"the server does not answer: {work / 'server.log'}")
             time.sleep(0.1)
-        threading.Thread(target=lambda: asyncio.run(_relay(store)), daemon=True).start()
         config = json.loads(found.read_text())
         config["clusters"][0]["cluster"] = {
             "server": f"https://localhost:{TLS}",
@@ -94,6 +95,12 @@ def server(work: Path) -> Iterator[Path]:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
         shutil.rmtree(store, ignore_errors=True)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
 
 
 async def _relay(store: Path) -> None:

@@ -74,9 +74,9 @@ def test_the_token_stays_and_is_the_owners(tmp_path: Path) -> None:
 
 
 def test_the_kubeconfig_is_the_owners_and_yaml(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path, "https://127.0.0.1:1", "t", "team", ca="/x/server.crt")
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1", "t", "team", ca=b"-----BEGIN")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     found = yaml.safe_load(path.read_text())
     assert found == json.loads(path.read_text())
-    assert found["clusters"][0]["cluster"]["certificate-authority"] == "/x/server.crt"
+    assert found["clusters"][0]["cluster"]["certificate-authority-data"] == "LS0tLS1CRUdJTg=="
     assert found["contexts"][0]["context"]["namespace"] == "team"

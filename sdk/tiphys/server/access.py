@@ -9,6 +9,7 @@ as JSON, which a page cannot send without asking first; it is never allowed to. 
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Mapping
@@ -79,9 +80,12 @@ def token_of(folder: Path) -> str:
     return made
 
 
-def kubeconfig(folder: Path, url: str, token: str, namespace: str, *, ca: str = "") -> Path:
-    """Write a kubeconfig that leads to the server, and return its path; ``ca``: the file of its certificate."""
-    cluster = {"server": url, **({"certificate-authority": ca} if ca else {})}
+def kubeconfig(folder: Path, url: str, token: str, namespace: str, *, ca: bytes = b"") -> Path:
+    """Write a kubeconfig that leads to the server, and return its path; ``ca``: its certificate, in PEM. It is in the
+    file itself, which may be copied: out of a container, or to another machine."""
+    cluster = {"server": url}
+    if ca:
+        cluster["certificate-authority-data"] = base64.b64encode(ca).decode()
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,12 +41,15 @@ def _asked(folder: Path) -> str:
     with contextlib.suppress(OSError, ValueError, LookupError, requests.RequestException):
         known = json.loads(contents(folder / "kubeconfig"))
         cluster, user = known["clusters"][0]["cluster"], known["users"][0]["user"]
-        answer = requests.post(
-            f"{cluster['server']}/ui/link",
-            headers={"Authorization": f"Bearer {user['token']}"},
-            verify=cluster.get("certificate-authority", True),
-            timeout=_PATIENCE,
-        )
+        with tempfile.NamedTemporaryFile() as authority:
+            authority.write(base64.b64decode(cluster.get("certificate-authority-data", "")))
+            authority.flush()
+            answer = requests.post(
+                f"{cluster['server']}/ui/link",
+                headers={"Authorization": f"Bearer {user['token']}"},
+                verify=authority.name if "certificate-authority-data" in cluster else True,
+                timeout=_PATIENCE,
+            )
         answer.raise_for_status()
         return f"{cluster['server']}{answer.json()['path']}"
     return ""

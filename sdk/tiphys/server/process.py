@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError
 from tiphys.net.server import cannot_listen
+from tiphys.reference import contents
 from tiphys.server.access import Access, kubeconfig, token_of
 from tiphys.server.audit import Audit
 from tiphys.server.certificate import own_certificate
@@ -116,9 +116,8 @@ def serve(
         if not address.plain and not certificate:
             certificate, key = (str(path) for path in own_certificate(folder, names))
         url = f"{'http' if address.plain else 'https'}://{shown}:{port}"
-        file = kubeconfig(
-            folder, url, token, options.namespace, ca=os.path.abspath(certificate) if certificate else ""
-        )
+        authority = contents(Path(certificate)) if certificate else b""
+        file = kubeconfig(folder, url, token, options.namespace, ca=authority)
         desk = Desk(options)
         ending = asyncio.Event()
         answering = application(desk, Access(users, names), ending, Audit(folder / "audit.jsonl"))

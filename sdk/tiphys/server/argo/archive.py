@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from tiphys.server.argo.asked import Asked, answered, found_run, not_here
-from tiphys.server.argo.lists import ListAsked, ended, page
+from tiphys.server.argo.lists import ListAsked, ended, page, persisted
 from tiphys.server.argo.workflows import resubmitted, retried
 from tiphys.server.verbs import delete
 
@@ -29,7 +29,7 @@ def archive_routes(desk: Desk) -> list[Route]:
         Route(_PATH, answered(_list, desk), methods=["GET"]),
         Route(f"{_PATH}-label-keys", answered(_label_keys, desk), methods=["GET"]),
         Route(f"{_PATH}-label-values", answered(_label_values, desk), methods=["GET"]),
-        Route(one, answered(archived, desk), methods=["GET"]),
+        Route(one, answered(_get, desk), methods=["GET"]),
         Route(one, answered(_delete, desk), methods=["DELETE"]),
         Route(f"{one}/retry", answered(_retry, desk), methods=["PUT"]),
         Route(f"{one}/resubmit", answered(_resubmit, desk), methods=["PUT"]),
@@ -45,6 +45,10 @@ def archived(desk: Desk, asked: Asked) -> Workflow:
     if not ended(found):
         raise not_here("workflows", uid or name)
     return found
+
+
+def _get(desk: Desk, asked: Asked) -> Workflow:
+    return persisted(archived(desk, asked))
 
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:

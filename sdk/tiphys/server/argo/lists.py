@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
     from tiphys.server.board import Board
 
-__all__ = ["ListAsked", "ended", "page"]
+__all__ = ["ListAsked", "ended", "page", "persisted"]
 
 _UNSEEN = ("items.status.nodes", "items.spec.templates")  # what a brief of a Workflow lacks
 Test = Callable[["Workflow"], bool]
@@ -111,13 +111,13 @@ def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda br
     told: dict[str, object] = {**metadata, **({"remainingItemCount": left} if wanted.counts else {})}
     if left:
         told["continue"] = str(wanted.offset + wanted.limit)
-    found = mask.items({"metadata": told, "items": [_persisted(each) for each in shown]})
+    found = mask.items({"metadata": told, "items": [persisted(each) for each in shown]})
     return (
         {**found, "items": found["items"] or None} if "items" in found else found
     )  # as Go says that there is none
 
 
-def _persisted(workflow: Workflow) -> Workflow:
+def persisted(workflow: Workflow) -> Workflow:
     """One that has ended comes out of the archive, which says so itself."""
     if not ended(workflow):
         return workflow
