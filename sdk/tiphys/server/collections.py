@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "Empty", "Selection", "Watch", "events", "listed", "selection", "watched"]
 
 _LONGEST = 300.0  # seconds of a watch; its client begins another where it stood
-_OF_EVENTS = "involvedObject."  # fields of Kubernetes' events, of which a store has none
+_ABOUT = "involvedObject."  # fields of events: what they are about
 _BREATH = 0.02  # seconds in which changes are gathered
 
 
@@ -80,8 +80,12 @@ class Selection:
         fields = {
             "metadata.name": str(metadata.get("name") or ""),
             "metadata.namespace": str(metadata.get("namespace") or ""),
-            **{name: "" for name, _, _ in self.fields.terms if name.startswith(_OF_EVENTS)},
         }
+        about = cast("Mapping[str, object]", item).get("involvedObject")
+        for name, _, _ in self.fields.terms:
+            if name.startswith(_ABOUT):
+                known = about.get(name.removeprefix(_ABOUT)) if isinstance(about, Mapping) else None
+                fields[name] = str(known or "")
         return self.fields.matches(fields)
 
 
@@ -90,7 +94,7 @@ def selection(query: Mapping[str, str]) -> Selection:
     no object is known by."""
     fields = parse_fields(query.get("fieldSelector", ""))
     for name, _, _ in fields.terms:
-        if name not in ("metadata.name", "metadata.namespace") and not name.startswith(_OF_EVENTS):
+        if name not in ("metadata.name", "metadata.namespace") and not name.startswith(_ABOUT):
             raise RequestError(400, f"field label not supported: {name}")
     return Selection(tuple(parse_labels(query.get("labelSelector", ""))), fields)
 

@@ -19,6 +19,7 @@ from tiphys.runs.local.backend import LocalRuns
 from tiphys.runs.records import record_of
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
+from tiphys.server.events import EventCollection
 from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
 from tiphys.server.verbs import delete
@@ -41,6 +42,7 @@ class Desk:
     def __init__(self, options: RunOptions) -> None:
         self.options = options
         self.board = Board(Store(options.store), options.namespace)
+        self.events = EventCollection(self.board)
         self.runs = LocalRuns(options)
         self.submissions = Submissions(options, self.board.beginning)
         self.templates = (

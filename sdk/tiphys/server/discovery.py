@@ -61,7 +61,7 @@ CORE = (
         "pods", "Pod", ("po",), verbs=("delete", "deletecollection", "get", "list", "patch", "watch")
     ),
     ApiResource("pods/log", "Pod", verbs=("get",)),
-    ApiResource("events", "Event", ("ev",), verbs=_ABSENT),
+    ApiResource("events", "Event", ("ev",)),
     ApiResource("configmaps", "ConfigMap", ("cm",), verbs=_ABSENT),
     ApiResource("resourcequotas", "ResourceQuota", ("quota",), verbs=_ABSENT),
 )

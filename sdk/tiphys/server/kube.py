@@ -16,6 +16,7 @@ from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed, selection, watched
 from tiphys.server.differences import wanted
+from tiphys.server.events import EventCollection
 from tiphys.server.logs import pod_log
 from tiphys.server.pods import POD_LABEL, PodCollection
 from tiphys.server.surroundings import Answer, surroundings
@@ -46,6 +47,7 @@ def routes(desk: Desk) -> list[Route]:
     }
     collections: list[tuple[str, str, str, Collection, bool]] = [
         (core, "pods", "Pod", PodCollection(desk.board), True),
+        (core, "events", "Event", desk.events, True),
         (group, "workflows", "Workflow", desk.board, True),
         *(
             (group if each in discovery.ARGO else core, each.name, each.kind, Empty(desk.board), True)
@@ -62,6 +64,8 @@ def routes(desk: Desk) -> list[Route]:
             found.append(Route(f"{base}/{name}", every, methods=["GET"]))
         found.append(Route(inside, every, methods=["GET"]))
         found.append(Route(f"{inside}/{{name}}", one, methods=["GET"]))
+        if name == "events":
+            continue  # they go with their runs
         all_gone = _delete_all(desk, collection, gone.get(name, lambda name: None))
         found.append(Route(inside, all_gone, methods=["DELETE"]))
     inside = f"{group}/namespaces/{{namespace}}/workflows"
@@ -127,7 +131,7 @@ def _known(desk: Desk, collection: Collection, resource: str, request: Request) 
     name = request.path_params["name"]
     found = collection.get(name) if _here(desk, request) else None
     if found is None:
-        group = "" if isinstance(collection, PodCollection | Empty) else ".argoproj.io"
+        group = "" if isinstance(collection, PodCollection | EventCollection | Empty) else ".argoproj.io"
         raise RequestError(404, f'{resource}{group} "{name}" not found')
     return found
 

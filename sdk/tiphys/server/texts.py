@@ -24,7 +24,7 @@ class Texts:
             found = self._kept.get(id(item))
         if found is not None and found[0] is item:
             return found[1]
-        text = json.dumps(item, ensure_ascii=False).encode()
+        text = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
         with self._guard:
             self._kept[id(item)] = item, text  # which keeps it, and its number its own
             while len(self._kept) > self._most:

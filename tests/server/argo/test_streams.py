@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.server.argo.conftest import Ask
-from tests.server.running import GATE, HELLO, Running
+from tests.server.running import FAILS, GATE, HELLO, Running
 
 ONCE = {**GATE, "metadata": {"generateName": "once-"}}
 
@@ -48,9 +48,17 @@ def test_a_stream_of_what_is_not_there_is_refused(running: Running) -> None:
     assert "too old" in json.loads(line)["error"]["message"]
 
 
-def test_events_of_kubernetes_are_none(running: Running) -> None:
-    query = {"listOptions.timeoutSeconds": "1"}
-    assert running.ask("GET", "/api/v1/stream/events/argo", params=query).text == ""
+def test_events_tell_how_a_run_goes(running: Running) -> None:
+    name = running.submit(FAILS)
+    running.until(name, "Failed")
+    about = f"involvedObject.kind=Workflow,involvedObject.name={name}"
+    query = {"listOptions.timeoutSeconds": "1", "listOptions.fieldSelector": about}
+    lines = running.ask("GET", "/api/v1/stream/events/argo", params=query).text.splitlines()
+    told = [json.loads(line)["result"] for line in lines]
+    assert [(each["reason"], each["type"]) for each in told] == [
+        ("WorkflowFailed", "Warning"),
+        ("WorkflowRunning", "Normal"),
+    ]
 
 
 def test_argo_watches_and_follows_a_log_to_the_end(argo: Ask, running: Running) -> None:

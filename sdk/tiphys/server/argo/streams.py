@@ -18,7 +18,7 @@ from tiphys.server.argo.fields import FieldMask
 from tiphys.server.argo.logs import LogsAsked, run_logs
 from tiphys.server.argo.refusals import refused
 from tiphys.server.bodies import until_gone
-from tiphys.server.collections import Empty, Watch, events
+from tiphys.server.collections import Watch, events
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,14 +66,16 @@ def _changes(desk: Desk) -> Answer:
 
 
 def _events(desk: Desk) -> Answer:
-    """A store has no events of Kubernetes: nothing comes, and the stream goes on."""
-
     async def answer(request: Request) -> Response:
-        watch = Watch.of(Asked({}, request.query_params, {}).options(), "Event", "v1")
+        asked = Asked(request.path_params, request.query_params, {})
+        watch, here = Watch.of(asked.options(), "Event", "v1"), asked.here(desk)
 
         async def told() -> AsyncIterator[Mapping[str, object]]:
-            async for _, item in events(Empty(desk.board), watch):
-                yield {"result": item}
+            async for kind, item in events(desk.events, watch, here=here):
+                if kind == "ERROR":
+                    yield {"error": refused(410, str(item["message"]))[1]}
+                elif kind == "ADDED":
+                    yield {"result": item}
 
         return _stream(request, told())
 
@@ -102,7 +104,7 @@ def _stream(request: Request, parts: AsyncIterator[Mapping[str, object]]) -> Res
         if as_events:
             yield b":\n\n"  # that it has begun: nothing may happen for a while
         async for part in parts:
-            text = json.dumps(part, ensure_ascii=False).encode()
+            text = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
             yield b"data: " + text + b"\n\n" if as_events else text + b"\n"
 
     kind = (
