@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -53,7 +53,13 @@ class Submissions:
         return run.name
 
     def retry(
-        self, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool = False,
+        nodes: str = "",
+        again: Collection[str] = (),
     ) -> None:
         """Run again what failed, beside the server. Raises what :func:`tiphys.engine.runtime.prepare_retry` does."""
         run = runtime.prepare_retry(
@@ -62,6 +68,7 @@ class Submissions:
             parameters=parameters,
             restart_successful=restart_successful,
             selector=nodes,
+            again=again,
         )
         self._begin(run)
 

@@ -25,10 +25,7 @@ def carry_out(wanted: AskedChange, name: str, runs: LocalRuns, submissions: Subm
     """Do what somebody wants of a run. Raises what :class:`LocalRuns` raises; RequestError 422 for what no verb is."""
     space = runs.options.namespace
     if wanted.retry:
-        if len(wanted.restarted) > 1:
-            raise RequestError(422, "only one step that succeeded can be run again with a retry")
-        nodes = "".join(f"id={identity}" for identity in wanted.restarted)
-        submissions.retry(name, parameters=wanted.parameters, restart_successful=bool(nodes), nodes=nodes)
+        submissions.retry(name, parameters=wanted.parameters, again=wanted.restarted)
         return
     if wanted.shutdown == "Terminate":
         runs.terminate(space, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,34 @@ def test_retry_and_resubmit(hera: WorkflowsService, running: Running) -> None:
     running.until(fine, "Succeeded")
     with pytest.raises(BadRequest, match="To retry a succeeded workflow"):
         hera.retry_workflow(fine, WorkflowRetryRequest())
+
+
+@pytest.mark.parametrize("way", ["argo", "argo_of_kubernetes"])
+def test_all_that_is_selected_runs_again(request: pytest.FixtureRequest, running: Running, way: str) -> None:
+    """With a kubeconfig `argo` takes the nodes away itself, and writes the Workflow back."""
+    good = {"image": "x", "command": ["true"]}
+    tasks = [{"name": name, "template": "good" if name != "c" else "other"} for name in ("a", "b", "c")]
+    flow = {
+        "entrypoint": "main",
+        "templates": [
+            {"name": "main", "dag": {"tasks": tasks}},
+            {"name": "good", "container": good},
+            {"name": "other", "container": good},
+        ],
+    }
+    name = running.submit({**HELLO, "spec": flow})
+
+    def began() -> dict[str, str]:
+        status: Any = running.until(name, "Succeeded")["status"]
+        return {each["displayName"]: each["startedAt"] for each in status["nodes"].values()}
+
+    before = began()
+    time.sleep(1.1)  # times are told to the second
+    ask: Ask = request.getfixturevalue(way)
+    ask("retry", name, "--restart-successful", "--node-field-selector", "templateName=good")
+    ask("wait", name)
+    after = began()
+    assert {step for step in ("a", "b", "c") if after[step] > before[step]} == {"a", "b"}
 
 
 def test_the_real_argo_submits_looks_and_deletes(argo: Ask, tmp_path: Path) -> None:

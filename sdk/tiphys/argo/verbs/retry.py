@@ -26,6 +26,7 @@ def retried(
     parameters: Mapping[str, str] | None = None,
     restart_successful: bool = False,
     selector: str = "",
+    again: Collection[str] = (),
     lost: Collection[str] = (),
 ) -> tuple[Workflow, list[str]]:
     """The workflow made ready to run again from what failed, and the IDs of the nodes whose pods must go.
@@ -42,6 +43,8 @@ def retried(
         New values of the workflow's arguments.
     restart_successful, selector:
         With both: what the selector names runs again, too, whatever it ended as.
+    again:
+        IDs of nodes that run again, too, whatever they ended as.
     lost:
         IDs of nodes whose results are not there any more, with which the same is done.
 
@@ -55,7 +58,7 @@ def retried(
     wanted = parse_fields(selector)
     name = workflow["metadata"]["name"]
     phase = (workflow.get("status") or {}).get("phase", "")
-    if phase not in FAILED and not (phase == "Succeeded" and restart_successful and selector):
+    if phase not in FAILED and not (phase == "Succeeded" and (again or (restart_successful and selector))):
         raise ImpossibleError(
             f"{name} cannot be retried: it is {phase or 'not started'}",
             cause="a retry continues a run that ended as Failed or Error",
@@ -71,6 +74,7 @@ def retried(
         if restart_successful and selector
         else set()
     )
+    chosen |= nodes.keys() & again
     chosen |= {tree.whole(identity) for identity in lost}
     chosen |= {identity for identity in nodes if tree.failed(identity, chosen)}
     reset: set[str] = set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ def prepare_retry(
     parameters: Mapping[str, str] | None = None,
     restart_successful: bool = False,
     selector: str = "",
+    again: Collection[str] = (),
 ) -> Run:
     """The run ``name``, ready to go through again what failed, under the same name: ``execute()`` it.
 
@@ -56,6 +57,8 @@ def prepare_retry(
         New values of the workflow's parameters.
     restart_successful, selector:
         With both: what the selector names (``displayName=a``) runs again, too, whatever it ended as.
+    again:
+        IDs of nodes that run again, too, whatever they ended as.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def prepare_retry(
             goes_on = False
             if (before.get("status") or {}).get("phase") not in COMPLETED:
                 # where nothing is tried again, and with nothing new, what is under way is what would begin
-                goes_on = not (parameters or restart_successful or selector or _failed(before))
+                goes_on = not (parameters or restart_successful or selector or again or _failed(before))
                 before = _cut_off(before)
             declared.check(before, parameters or {}, complete=False, literal=facts.strict_values)
             now = time.time()
@@ -86,6 +89,7 @@ def prepare_retry(
                     parameters=parameters,
                     restart_successful=restart_successful,
                     selector=selector,
+                    again=again,
                     lost=lost,
                 )
             if options.observer is not None:
