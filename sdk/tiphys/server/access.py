@@ -33,6 +33,7 @@ _JSON = (
     "application/apply-patch+yaml",
     "application/vnd.kubernetes.protobuf",
 )
+_UPLOADS, _FORM = "/upload-artifacts/", "multipart/form-data"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Access:
     users: ServerUsers
     hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
-    def check(self, method: str, headers: Mapping[str, str]) -> ServerUser:
+    def check(self, method: str, headers: Mapping[str, str], path: str = "") -> ServerUser:
         """Who asks. Raises RequestError: 403 for another ``Host`` or any ``Origin``, 401 without a token, 415 for a
-        body that is no JSON. ``headers`` have names in lower case."""
+        body that is no JSON (of an upload: no form). ``headers`` have names in lower case."""
         self.check_host(headers)
         if "origin" in headers:
             raise RequestError(403, "a page of the web may not ask this server")
@@ -54,8 +55,9 @@ class Access:
             raise RequestError(401, "Unauthorized: the token of this server is in its kubeconfig")
         body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         sent = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if method in _WRITES and body and sent not in _JSON:
-            raise RequestError(415, f"the body is {sent[:100]}, and not application/json")
+        wanted, name = ((_FORM,), _FORM) if path.startswith(_UPLOADS) else (_JSON, "application/json")
+        if method in _WRITES and body and sent not in wanted:
+            raise RequestError(415, f"the body is {sent[:100]}, and not {name}")
         return user
 
     def check_host(self, headers: Mapping[str, str]) -> None:

@@ -96,7 +96,7 @@ class _Guarded:
     def _asking(self, method: str, path: str, headers: Mapping[str, str]) -> ServerUser | None:
         """Who asks; None for what a browser may see before it is let in. Raises RequestError."""
         if not is_page(path):
-            return self._access.check(method, headers)
+            return self._access.check(method, headers, path)
         self._access.check_host(headers)
         name = self._doors.check(method, path, headers)
         if not name:

@@ -64,7 +64,7 @@ def test_it_is_what_argo_makes_of_it(running: Running, argo: Ask, argo_of_kubern
         ({"resourceKind": "cwf", "resourceName": "none"}, 404),
         ({"resourceKind": "wftmpl", "resourceName": "model", "submitOptions": {"parameters": ["x"]}}, 400),
         ({"resourceKind": "wftmpl", "resourceName": "model", "submitOptions": {"labels": "x"}}, 400),
-        ({"resourceKind": "wftmpl", "resourceName": "model", "submitOptions": {"artifacts": ["x=y"]}}, 501),
+        ({"resourceKind": "wftmpl", "resourceName": "model", "submitOptions": {"artifacts": ["x=y"]}}, 400),
     ],
 )
 def test_what_cannot_be_is_refused(running: Running, body: object, number: int) -> None:

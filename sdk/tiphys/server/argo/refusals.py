@@ -28,7 +28,7 @@ _PATHS = re.compile(
     r"|(?:cron-workflows|event-sources|sensors|stream|sync|tracking|workflow-event-bindings|workflow-events"
     r"|workflow-templates|workflows)/"
     r"|events/[^/]*/[^/]*$)"
-    r"|/(?:input-)?artifacts(?:-by-uid)?/|/artifact-files/"
+    r"|/(?:input-)?artifacts(?:-by-uid)?/|/(?:artifact-files|upload-artifacts)/"
 )
 
 

@@ -10,6 +10,7 @@ from tiphys.server.argo.artifacts import artifact_routes
 from tiphys.server.argo.info import info_routes
 from tiphys.server.argo.streams import stream_routes
 from tiphys.server.argo.templates import template_routes
+from tiphys.server.argo.uploads import upload_routes
 from tiphys.server.argo.workflows import workflow_routes
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def argo_routes(desk: Desk) -> list[Route]:
         template_routes,
         archive_routes,
         artifact_routes,
+        upload_routes,
         absent_routes,
     )
     return [route for routes in rooms for route in routes(desk)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from tiphys.argo.time import rfc3339
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, not_here, pairs_of
+from tiphys.server.argo.uploads import given_artifacts
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject
@@ -55,6 +56,9 @@ def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool, bool]:
     options = asked.body.get("submitOptions")
     found = options if isinstance(options, dict) else {}
     _apply(made, found)
+    if artifacts := given_artifacts(desk, resource, name, found.get("artifacts")):
+        spec = cast("JsonObject", made["spec"])
+        spec["arguments"] = {**cast("JsonObject", spec.get("arguments") or {}), "artifacts": artifacts}
     return cast("GivenObject", made), found.get("dryRun") is True, found.get("serverDryRun") is True
 
 
@@ -107,8 +111,6 @@ def _apply(made: JsonObject, options: JsonObject) -> None:
             metadata[key] = options[key]
     if owner := options.get("ownerReference"):
         metadata["ownerReferences"] = [owner]
-    if options.get("artifacts"):
-        raise RequestError(501, "submitOptions.artifacts: inputs are not uploaded to this server")
     given_parameters = dict(pairs_of(options.get("parameters")))
     if given_parameters:
         arguments = dict(cast("JsonObject", spec.get("arguments") or {}))
