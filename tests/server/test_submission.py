@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -74,3 +77,27 @@ def test_a_retry_that_is_refused_lets_go_of_the_run(tmp_path: Path, monkeypatch:
         submissions.retry(name, parameters={}, restart_successful=False, nodes="")
     assert not submissions.store.held(name)
     assert not submissions.beginning
+
+
+PREPARED = """
+import json
+import sys
+from pathlib import Path
+from tiphys.engine import RunOptions
+from tiphys.server.submission import Submissions
+made = Submissions(RunOptions(store=Path(sys.argv[1])), set())
+made.prepare().join()
+before = set(sys.modules)
+made.create(json.loads(sys.argv[2]), [], dry=True)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_submission_imports_nothing_more(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED, tmp_path, json.dumps(HELLO)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

@@ -136,6 +136,7 @@ def serve(
         clock = Clock(desk)
         clock.start()
         desk.submissions.forks.begin()
+        desk.submissions.prepare()
         try:
             report(url, file)
             asyncio.run(_answer(uvicorn.Server(config), listener, door, ending, beside))

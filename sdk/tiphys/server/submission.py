@@ -24,6 +24,13 @@ __all__ = ["Submissions"]
 
 log = logging.getLogger("tiphys.server")
 
+_SMALLEST = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {"generateName": "smallest-"},
+    "spec": {"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]},
+}
+
 
 class Submissions:
     """Creates, retries. ``options``: the store, and how what is created runs; ``beginning`` holds what is made and does
@@ -34,6 +41,14 @@ class Submissions:
         self.beginning = beginning
         self.store = Store(options.store)
         self.forks = EngineForks()
+
+    def prepare(self) -> threading.Thread:
+        """Import, beside what is answered, what the first submission needs: it would wait half a second for that."""
+        preparing = threading.Thread(
+            target=self.create, args=(_SMALLEST, []), kwargs={"dry": True}, daemon=True
+        )
+        preparing.start()
+        return preparing
 
     def create(self, workflow: Mapping[str, object], context: list[GivenObject], *, dry: bool = False) -> str:
         """Take a Workflow; ``context``: the templates that it may refer to. Its name; with ``dry`` nothing is kept.
