@@ -24,7 +24,7 @@ NODE = "wf-1"
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     made = Store(tmp_path)
-    made.run("wf")
+    made.new_run("wf")
     return made
 
 

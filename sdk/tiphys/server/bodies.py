@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["body_of", "json_of", "until_gone"]
+__all__ = ["body_of", "json_in", "json_of", "until_gone"]
 
 _MOST = 10 << 20  # bytes of a body
 
@@ -31,7 +31,11 @@ async def body_of(request: Request, most: int = _MOST, what: str = "the body") -
 
 async def json_of(request: Request) -> JsonObject:
     """The object that was sent. Raises RequestError 400."""
-    body = await body_of(request)
+    return json_in(await body_of(request))
+
+
+def json_in(body: bytes) -> JsonObject:
+    """The object that a body is. Raises RequestError 400."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -46,11 +46,12 @@ class Desk:
         self.runs = LocalRuns(options)
         self.submissions = Submissions(options, self.board.beginning)
         self.templates = (
-            KeptObjects(self.board, "workflowtemplates", "WorkflowTemplate", namespaced=True),
+            KeptObjects(self.board, "workflowtemplates", "WorkflowTemplate"),
             KeptObjects(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
         )
-        self.crons = KeptObjects(self.board, "cronworkflows", "CronWorkflow", namespaced=True)
-        self.kept = {each.resource: each for each in (*self.templates, self.crons)}
+        self.crons = KeptObjects(self.board, "cronworkflows", "CronWorkflow")
+        self.config_maps = KeptObjects(self.board, "configmaps", "ConfigMap", api="v1")
+        self.kept = {each.resource: each for each in (*self.templates, self.crons, self.config_maps)}
 
     def run(self, name: str) -> tuple[Workflow, RunRecord]:
         """A run, and what it has recorded. Raises RequestError 404."""
@@ -60,7 +61,13 @@ class Desk:
         return workflow, record_of(workflow, self.board.store, name)
 
     def check(self, given: GivenObject) -> None:
-        """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
+        """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is, RequestError 422 for
+        a ConfigMap whose values are no texts."""
+        if given.get("kind") == self.config_maps.kind:
+            data = given.get("data") or {}
+            if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
+                raise RequestError(422, "data: a ConfigMap has texts, each under a key")
+            return
         check_source(load_source(given), strict=False, argo=self.options.argo)
 
     def source(self, given: GivenObject) -> Source:
@@ -73,8 +80,9 @@ class Desk:
         return replace(source, documents=[*source.documents, *read_text(text, file="kept")])
 
     def context(self) -> list[GivenObject]:
-        """The templates that are kept."""
-        return [cast("GivenObject", item) for each in self.templates for item in each.briefs()[1]]
+        """The templates and ConfigMaps that are kept."""
+        kept = (*self.templates, self.config_maps)
+        return [cast("GivenObject", item) for each in kept for item in each.briefs()[1]]
 
     def lint(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 as :meth:`check`; RequestError 422 with what Argo's validation says of it."""

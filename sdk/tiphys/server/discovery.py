@@ -62,7 +62,7 @@ CORE = (
     ),
     ApiResource("pods/log", "Pod", verbs=("get",)),
     ApiResource("events", "Event", ("ev",)),
-    ApiResource("configmaps", "ConfigMap", ("cm",), verbs=_ABSENT),
+    ApiResource("configmaps", "ConfigMap", ("cm",), verbs=_CHANGED),
     ApiResource("resourcequotas", "ResourceQuota", ("quota",), verbs=_ABSENT),
 )
 ABSENT = tuple(each for each in (*ARGO, *CORE) if each.verbs == _ABSENT)

@@ -13,12 +13,12 @@ from starlette.routing import Route
 from tiphys.argo.jsonpatch import merge_patch
 from tiphys.server import discovery
 from tiphys.server.answers import RequestError
-from tiphys.server.bodies import body_of, json_of, until_gone
+from tiphys.server.bodies import body_of, json_in, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed, selection, watched
 from tiphys.server.differences import wanted
-from tiphys.server.events import EventCollection
 from tiphys.server.logs import pod_log
 from tiphys.server.pods import POD_LABEL, PodCollection
+from tiphys.server.protobuf import MAGIC, config_map_of
 from tiphys.server.surroundings import Answer, surroundings
 from tiphys.server.verbs import carry_out, delete
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["routes"]
 
 _API = "argoproj.io/v1alpha1"
+_WORKFLOWS = "workflows.argoproj.io"
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -53,12 +54,15 @@ def routes(desk: Desk) -> list[Route]:
             (group if each in discovery.ARGO else core, each.name, each.kind, Empty(desk.board), True)
             for each in discovery.ABSENT
         ),
-        *((group, each.resource, each.kind, each, each.namespaced) for each in kept),
+        *(
+            (core if each.api == "v1" else group, each.resource, each.kind, each, each.namespaced)
+            for each in kept
+        ),
     ]
     for base, name, kind, collection, namespaced in collections:
         version = base.removeprefix("/apis/").removeprefix("/api/")
         every = _collection(desk, collection, kind, version)
-        one = _one(desk, collection, name)
+        one = _one(desk, collection, name if base == core else f"{name}.argoproj.io")
         inside = f"{base}/namespaces/{{namespace}}/{name}" if namespaced else f"{base}/{name}"
         if namespaced:
             found.append(Route(f"{base}/{name}", every, methods=["GET"]))
@@ -78,7 +82,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
     for each in kept:
         inside = (
-            f"{group}/namespaces/{{namespace}}/{each.resource}"
+            f"{core if each.api == 'v1' else group}/namespaces/{{namespace}}/{each.resource}"
             if each.namespaced
             else f"{group}/{each.resource}"
         )
@@ -120,19 +124,18 @@ def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> 
     return answer
 
 
-def _one(desk: Desk, collection: Collection, resource: str) -> Answer:
+def _one(desk: Desk, collection: Collection, called: str) -> Answer:
     async def answer(request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(_known, desk, collection, resource, request))
+        return JSONResponse(await asyncio.to_thread(_known, desk, collection, called, request))
 
     return answer
 
 
-def _known(desk: Desk, collection: Collection, resource: str, request: Request) -> Workflow:
+def _known(desk: Desk, collection: Collection, called: str, request: Request) -> Workflow:
     name = request.path_params["name"]
     found = collection.get(name) if _here(desk, request) else None
     if found is None:
-        group = "" if isinstance(collection, PodCollection | EventCollection | Empty) else ".argoproj.io"
-        raise RequestError(404, f'{resource}{group} "{name}" not found')
+        raise RequestError(404, f'{called} "{name}" not found')
     return found
 
 
@@ -150,7 +153,7 @@ def _create(desk: Desk) -> Answer:
 def _change(desk: Desk) -> Answer:
     async def change(request: Request) -> Response:
         _only_here(desk, request)
-        before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        before = await asyncio.to_thread(_known, desk, desk.board, _WORKFLOWS, request)
         given = await _object_of(request, "Workflow")
         after = cast("Workflow", given) if request.method == "PUT" else _merged(before, given)
         version = (given.get("metadata") or {}).get("resourceVersion")
@@ -165,7 +168,7 @@ def _change(desk: Desk) -> Answer:
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look, name)  # one that is retried had ended
-        now = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        now = await asyncio.to_thread(_known, desk, desk.board, _WORKFLOWS, request)
         # as it was written: what the engine makes of it comes with the next change
         return JSONResponse({**after, "metadata": now["metadata"]})
 
@@ -174,7 +177,7 @@ def _change(desk: Desk) -> Answer:
 
 def _delete(desk: Desk) -> Answer:
     async def answer(request: Request) -> Response:
-        before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        before = await asyncio.to_thread(_known, desk, desk.board, _WORKFLOWS, request)
         await body_of(request)
         if not _is_dry(request):
             await asyncio.to_thread(delete, request.path_params["name"], desk.runs, desk.submissions)
@@ -250,7 +253,7 @@ def _log(desk: Desk) -> Answer:
 
 def _keep(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        given = await _object_of(request, kept.kind)
+        given = await _object_of(request, kept.kind, kept.api)
         made = await asyncio.to_thread(desk.keep, kept, given, dry=_is_dry(request))
         return JSONResponse(made, status_code=201)
 
@@ -260,8 +263,8 @@ def _keep(desk: Desk, kept: KeptObjects) -> Answer:
 def _replace(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
         name = request.path_params["name"]
-        before = _known(desk, kept, kept.resource, request)
-        given = await _object_of(request, kept.kind)
+        before = _known(desk, kept, kept.called, request)
+        given = await _object_of(request, kept.kind, kept.api)
         if request.method == "PATCH":
             given = cast("GivenObject", _merged(before, given))
         made = await asyncio.to_thread(desk.replace, kept, name, given, dry=_is_dry(request))
@@ -274,7 +277,7 @@ def _discard(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
         orphan = await _orphans(request)
         name = request.path_params["name"]
-        before = _known(desk, kept, kept.resource, request)
+        before = _known(desk, kept, kept.called, request)
         if not _is_dry(request):
             before = await asyncio.to_thread(desk.discard, kept, name, orphan=orphan)
         return JSONResponse(before)
@@ -310,14 +313,17 @@ def _is_dry(request: Request) -> bool:
     return "All" in request.query_params.getlist("dryRun")
 
 
-async def _object_of(request: Request, kind: str) -> GivenObject:
+async def _object_of(request: Request, kind: str, api: str = _API) -> GivenObject:
     """The object that was sent. Raises RequestError 400."""
-    found = await json_of(request)
+    body = await body_of(request)
+    if kind == "ConfigMap" and body.startswith(MAGIC):
+        return config_map_of(body)
+    found = json_in(body)
     if not isinstance(found.get("metadata") or {}, dict):
         raise RequestError(400, "the body is no object")
     if request.method != "PATCH" and found.get("kind", kind) != kind:
         raise RequestError(400, f"the body is a {found.get('kind')}, and not a {kind}")
     if request.method != "PATCH":
         found.setdefault("kind", kind)
-        found.setdefault("apiVersion", _API)
+        found.setdefault("apiVersion", api)
     return cast("GivenObject", found)

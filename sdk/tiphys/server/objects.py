@@ -1,4 +1,4 @@
-"""What somebody keeps in a store: WorkflowTemplates, ClusterWorkflowTemplates and CronWorkflows, a file for each.
+"""What somebody keeps in a store: templates, CronWorkflows and ConfigMaps, a file for each.
 
 The collection has the numbers of the board (:class:`tiphys.server.board.Board`): one count for the whole store.
 """
@@ -23,14 +23,22 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import GivenObject, Workflow
 
-__all__ = ["KeptObjects"]
+__all__ = ["ARGO", "KeptObjects"]
+
+
+ARGO = "argoproj.io/v1alpha1"
+"""The version of Argo's own resources."""
 
 
 class KeptObjects:
-    """The objects of one resource. ``namespaced``: they are of the store's namespace, else of none."""
+    """The objects of one resource. ``namespaced``: they are of the store's namespace, else of none; ``called``: what
+    errors call the resource."""
 
-    def __init__(self, board: Board, resource: str, kind: str, *, namespaced: bool) -> None:
-        self.board, self.resource, self.kind = board, resource, kind
+    def __init__(
+        self, board: Board, resource: str, kind: str, *, namespaced: bool = True, api: str = ARGO
+    ) -> None:
+        self.board, self.resource, self.kind, self.api = board, resource, kind, api
+        self.called = f"{resource}.argoproj.io" if api == ARGO else resource
         self.namespaced = namespaced
         self._folder = board.store.root / "objects" / resource
         self._guard = threading.RLock()
@@ -79,9 +87,7 @@ class KeptObjects:
         with self._guard:
             name = str((given.get("metadata") or {}).get("name") or "")
             if name in self._objects:
-                raise RequestError(
-                    409, f'{self.resource}.argoproj.io "{name}" already exists', "AlreadyExists"
-                )
+                raise RequestError(409, f'{self.called} "{name}" already exists', "AlreadyExists")
             return self._write(name, given, str(uuid.uuid4()), "")
 
     def replace(self, name: str, given: GivenObject) -> Workflow:
@@ -92,7 +98,7 @@ class KeptObjects:
             if version and version != before["resourceVersion"]:
                 raise RequestError(
                     409,
-                    f'Operation cannot be fulfilled on {self.resource}.argoproj.io "{name}": the object has been '
+                    f'Operation cannot be fulfilled on {self.called} "{name}": the object has been '
                     "modified; please apply your changes to the latest version and try again",
                 )
             return self._write(name, given, before["uid"], str(before["creationTimestamp"]))
@@ -124,7 +130,7 @@ class KeptObjects:
 
     def _known(self, name: str) -> Workflow:
         if name not in self._objects:
-            raise RequestError(404, f'{self.resource}.argoproj.io "{name}" not found')
+            raise RequestError(404, f'{self.called} "{name}" not found')
         return self._objects[name]
 
     def _path(self, name: str) -> Path:
@@ -138,7 +144,7 @@ class KeptObjects:
         metadata.pop("resourceVersion", None)
         item = {
             **given,
-            "apiVersion": "argoproj.io/v1alpha1",
+            "apiVersion": self.api,
             "kind": self.kind,
             "metadata": metadata,
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tiphys.server import discovery
+from tiphys.server import discovery, openapi
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of
 
@@ -24,6 +24,7 @@ __all__ = ["surroundings"]
 
 Answer = Callable[["Request"], Awaitable[Response]]
 _CORE, _ARGO = "/api/v1", "argoproj.io/v1alpha1"
+_SETTINGS = "workflow-controller-configmap"
 _TOKEN = ".service-account-token"  # the end of the name by which Argo knows the Secret of a service account
 
 
@@ -37,10 +38,12 @@ def surroundings(desk: Desk) -> list[Route]:
         Route("/apis/argoproj.io", _fixed(discovery.group())),
         Route(_CORE, _fixed(discovery.resources("v1", discovery.CORE))),
         Route(f"/apis/{_ARGO}", _fixed(discovery.resources(_ARGO, discovery.ARGO))),
+        Route("/openapi/v3", _fixed(openapi.paths())),
+        *(Route(f"/openapi/v3/{path}", _fixed(openapi.document(path))) for path in openapi.PATHS),
         Route("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", _review, methods=["POST"]),
         Route(f"{_CORE}/namespaces", _namespaces(desk)),
         Route(inside, _namespace(desk)),
-        Route(f"{inside}/configmaps/{{name}}", _config_map),
+        Route(f"{inside}/configmaps/{_SETTINGS}", _settings, methods=["GET"]),
         Route(f"{inside}/secrets/{{name}}", _secret),
     ]
 
@@ -94,12 +97,9 @@ def _of_namespace(name: str) -> JsonObject:
     }
 
 
-async def _config_map(request: Request) -> Response:
+async def _settings(request: Request) -> Response:
     """``argo server`` asks for the controller's settings, and takes their absence for an error."""
-    name = request.path_params["name"]
-    if name != "workflow-controller-configmap":
-        raise RequestError(404, f'configmaps "{name}" not found')
-    metadata = {"name": name, "namespace": request.path_params["namespace"]}
+    metadata = {"name": _SETTINGS, "namespace": request.path_params["namespace"]}
     return JSONResponse({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}})
 
 

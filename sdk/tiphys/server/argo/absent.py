@@ -1,4 +1,4 @@
-"""What Argo Server has that a store does not: clients are told of none, or why it cannot be."""
+"""What Argo Server has that a store does not: clients are told of none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered
 
 if TYPE_CHECKING:
@@ -17,14 +16,11 @@ __all__ = ["absent_routes"]
 
 
 def absent_routes(desk: Desk) -> list[Route]:
-    """Objects of Argo Events and bindings to them, and limits that are kept apart from Workflows."""
+    """Objects of Argo Events and bindings to them."""
     found = [Route("/api/v1/events/{namespace}/{discriminator}", answered(_nobody, desk), methods=["POST"])]
     for name in ("workflow-event-bindings", "sensors", "event-sources"):
         for end in ("", "{namespace}"):
             found.append(Route(f"/api/v1/{name}/{end}", answered(_none, desk), methods=["GET"]))
-    found.append(Route("/api/v1/sync/{namespace}", answered(_limits, desk), methods=["POST"]))
-    one = "/api/v1/sync/{namespace}/{key:path}"
-    found.append(Route(one, answered(_limits, desk), methods=["GET", "PUT", "DELETE"]))
     return found
 
 
@@ -35,9 +31,3 @@ def _none(desk: Desk, asked: Asked) -> JsonObject:
 def _nobody(desk: Desk, asked: Asked) -> JsonObject:
     """An event that no binding waits for."""
     return {}
-
-
-def _limits(desk: Desk, asked: Asked) -> JsonObject:
-    raise RequestError(
-        501, "limits of semaphores come with the file that is submitted, and are kept nowhere else here"
-    )

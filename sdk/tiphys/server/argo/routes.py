@@ -9,6 +9,7 @@ from tiphys.server.argo.archive import archive_routes
 from tiphys.server.argo.artifacts import artifact_routes
 from tiphys.server.argo.info import info_routes
 from tiphys.server.argo.streams import stream_routes
+from tiphys.server.argo.sync import sync_routes
 from tiphys.server.argo.templates import template_routes
 from tiphys.server.argo.uploads import upload_routes
 from tiphys.server.argo.workflows import workflow_routes
@@ -31,6 +32,7 @@ def argo_routes(desk: Desk) -> list[Route]:
         archive_routes,
         artifact_routes,
         upload_routes,
+        sync_routes,
         absent_routes,
     )
     return [route for routes in rooms for route in routes(desk)]
