@@ -34,6 +34,7 @@ from pathlib import Path
 from tiphys.server.certificate import own_certificate
 
 PORT, TLS = 2746, 6443  # the suites know the first
+TAGS = "api,cli,corefunctional,cron,executor,functional"
 
 
 def binary(source: Path, work: Path) -> Path:
@@ -51,7 +52,7 @@ def binary(source: Path, work: Path) -> Path:
     link.symlink_to(argo)
     made = work / "e2e.test"
     if not made.exists():
-        words = ["go", "test", "-c", "-tags", "cli,api,functional", "-o", str(made), "./test/e2e"]
+        words = ["go", "test", "-c", "-tags", TAGS, "-o", str(made), "./test/e2e"]
         subprocess.run(words, cwd=tree, env={**os.environ, "GOFLAGS": "-buildvcs=false"}, check=True)
     return made
 
@@ -128,7 +129,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def outcome(program: Path, suite: str, test: str, kubeconfig: Path, work: Path) -> str:
     """Run one test: ``passed``, ``skipped`` or ``failed``."""
-    words = [str(program), "-test.v", "-test.run", f"^Test{suite}$", "-testify.m", f"^{test}$"]
+    words = [str(program), "-test.v", "-test.run", f"^{suite}$", "-testify.m", f"^{test}$"]
     env = {key: value for key, value in os.environ.items() if not key.startswith("ARGO_")}
     env |= {"KUBECONFIG": str(kubeconfig), "CI": "true"}
     with open(work / "said" / test, "w+") as said:
@@ -139,7 +140,10 @@ def outcome(program: Path, suite: str, test: str, kubeconfig: Path, work: Path) 
         except subprocess.TimeoutExpired:
             done = 124
         said.seek(0)
-        return "failed" if done else "skipped" if "=== SKIP" in said.read() else "passed"
+        text = said.read()
+        if done or "no tests to run" in text:
+            return "failed"
+        return "skipped" if "=== SKIP" in text else "passed"
 
 
 def main() -> int:
@@ -156,7 +160,14 @@ def main() -> int:
     (work / "said").mkdir(parents=True, exist_ok=True)
     program = binary(options.source, work)
     text = (work / "source" / "test" / "e2e" / options.file).read_text()
-    known = re.findall(r"^func \(s \*(\w+)\) (Test\w+)\(\)", text, re.MULTILINE)
+    suites = {
+        name: function
+        for function, name in re.findall(
+            r"^func (Test\w+)\(t \*testing\.T\) \{\s+suite\.Run\(t, new\((\w+)\)", text, re.M
+        )
+    }
+    methods = re.findall(r"^func \(s \*(\w+)\) (Test\w+)\(\)", text, re.MULTILINE)
+    known = [(suites[name], test) for name, test in methods]
     counts: Counter[str] = Counter()
     with server(work) as kubeconfig:
         for suite, test in known:

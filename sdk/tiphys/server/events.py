@@ -36,14 +36,15 @@ def events_of(workflow: Workflow) -> Iterator[JsonObject]:
 
 def _event(workflow: Workflow, reason: str, at: str, message: str) -> JsonObject:
     metadata = workflow["metadata"]
-    name = f"{metadata['name']}.{reason.lower()}.{int(seconds(at)):x}"
+    # as Kubernetes names them: by their time, so that lists have their order
+    name = f"{metadata['name']}.{int(seconds(at)):x}{0 if reason == 'WorkflowRunning' else 1}"
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
             "name": name,
             "namespace": metadata.get("namespace"),
-            "uid": f"{metadata.get('uid')}-{name.rpartition('.')[2]}-{reason}",
+            "uid": f"{metadata.get('uid')}-{name.rpartition('.')[2]}",
             "resourceVersion": metadata.get("resourceVersion"),
             "creationTimestamp": at,
         },

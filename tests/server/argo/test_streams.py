@@ -56,8 +56,8 @@ def test_events_tell_how_a_run_goes(running: Running) -> None:
     lines = running.ask("GET", "/api/v1/stream/events/argo", params=query).text.splitlines()
     told = [json.loads(line)["result"] for line in lines]
     assert [(each["reason"], each["type"]) for each in told] == [
-        ("WorkflowFailed", "Warning"),
         ("WorkflowRunning", "Normal"),
+        ("WorkflowFailed", "Warning"),
     ]
 
 

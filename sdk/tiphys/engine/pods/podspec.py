@@ -167,13 +167,14 @@ def patched(
     template: Template, volumes: Sequence[VolumeSpec], patches: Sequence[str]
 ) -> tuple[Template, Sequence[VolumeSpec], float | None]:
     """The pod's containers as a template, volumes and ``terminationGracePeriodSeconds`` after ``podSpecPatch``, the
-    workflow's first. A script's path is the last of its arguments before any patch (the controller's
-    ``executeScript``).
+    workflow's first. A script's path is the last of its arguments before any patch, unless it has no
+    source (the controller's ``executeScript``).
 
     Raises StartProblem with the controller's words for text that is no patch. What a pod has beside its containers,
     volumes and host aliases (in the template those of the whole pod) places it on a node, and has no effect here.
     """
-    if (script := template.get("script")) is not None:
+    script = template.get("script")
+    if script is not None and script.get("source"):
         script = {**script, "args": [*(script.get("args") or []), SCRIPT]}
         template = {**template, "script": script}
     if not patches:
