@@ -33,7 +33,6 @@ from pathlib import Path
 
 from tiphys.server.certificate import own_certificate
 
-PORT, TLS = 2746, 6443  # the suites know the first
 TAGS = "api,cli,corefunctional,cron,executor,functional"
 
 
@@ -58,14 +57,14 @@ def binary(source: Path, work: Path) -> Path:
 
 
 @contextlib.contextmanager
-def server(work: Path) -> Iterator[Path]:
+def server(work: Path, port: int, tls: int) -> Iterator[Path]:
     """A server with an empty store; the kubeconfig that leads to it."""
     store = Path(tempfile.mkdtemp(prefix="store-", dir=work))
     words = [
         "--store",
         str(store),
         "--port",
-        str(PORT),
+        str(port),
         "--insecure",
         "--image",
         "*=host",
@@ -77,14 +76,14 @@ def server(work: Path) -> Iterator[Path]:
     try:
         found = store / "server" / "kubeconfig"
         until = time.monotonic() + 60
-        threading.Thread(target=lambda: asyncio.run(_relay(store)), daemon=True).start()
-        while not found.exists() or not (_listens(PORT) and _listens(TLS)):
+        threading.Thread(target=lambda: asyncio.run(_relay(store, port, tls)), daemon=True).start()
+        while not found.exists() or not (_listens(port) and _listens(tls)):
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit(f"the server does not answer: {work / 'server.log'}")
             time.sleep(0.1)
         config = json.loads(found.read_text())
         config["clusters"][0]["cluster"] = {
-            "server": f"https://localhost:{TLS}",
+            "server": f"https://localhost:{tls}",
             "insecure-skip-tls-verify": True,
         }
         config["users"].append({"name": "fake_token_user", "user": {"token": "none"}})
@@ -104,7 +103,7 @@ def _listens(port: int) -> bool:
     return False
 
 
-async def _relay(store: Path) -> None:
+async def _relay(store: Path, port: int, tls: int) -> None:
     """TLS before the server."""
     (store / "relay").mkdir()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -112,10 +111,10 @@ async def _relay(store: Path) -> None:
 
     async def led(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            inner, outer = await asyncio.open_connection("127.0.0.1", PORT)
+            inner, outer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(_pump(reader, outer), _pump(inner, writer))
 
-    async with await asyncio.start_server(led, "127.0.0.1", TLS, ssl=context) as listening:
+    async with await asyncio.start_server(led, "127.0.0.1", tls, ssl=context) as listening:
         await listening.serve_forever()
 
 
@@ -155,6 +154,8 @@ def main() -> int:
     parser.add_argument("file", help="cli_test.go, argo_server_test.go, …")
     parser.add_argument("tests", nargs="*")
     parser.add_argument("--work", type=Path, default=Path("build/argo-e2e"))
+    parser.add_argument("--port", type=int, default=2746, help="cli and argo_server know this one alone")
+    parser.add_argument("--tls-port", type=int, default=6443)
     options = parser.parse_args()
     work = options.work.absolute()
     (work / "said").mkdir(parents=True, exist_ok=True)
@@ -169,7 +170,7 @@ def main() -> int:
     methods = re.findall(r"^func \(s \*(\w+)\) (Test\w+)\(\)", text, re.MULTILINE)
     known = [(suites[name], test) for name, test in methods]
     counts: Counter[str] = Counter()
-    with server(work) as kubeconfig:
+    with server(work, options.port, options.tls_port) as kubeconfig:
         for suite, test in known:
             if not options.tests or test in options.tests:
                 began = time.monotonic()
