@@ -65,6 +65,17 @@ def test_kubectl_writes(running: Running, tmp_path: Path) -> None:
         assert told.splitlines() == [f"workflowtemplate.argoproj.io/greet {said}", f"configmap/site {said}"]
         command = kubectl("get", "wftmpl", "greet", "-o", "jsonpath={.spec.templates[0].container.command}")
         assert json.loads(command) == ["echo", word]
+    told = kubectl(
+        "apply", "--server-side", "-f", "-", text=MANIFEST.replace("SAID", "hu").replace("greet", "greets")
+    )
+    assert told.splitlines() == [
+        "workflowtemplate.argoproj.io/greets serverside-applied",
+        "configmap/site serverside-applied",
+    ]
+    assert kubectl("get", "configmap", "site", "-o", "jsonpath={.data.said}") == "hu"
+    once = {**HELLO, "metadata": {"name": "once"}}
+    assert "serverside-applied" in kubectl("apply", "--server-side", "-f", "-", text=json.dumps(once))
+    running.until("once", "Succeeded")
     kubectl("patch", "configmap", "site", "--type=merge", "-p", '{"data": {"more": "1"}}')
     kubectl("label", "configmap", "site", "team=blue")
     assert kubectl("get", "configmap", "-l", "team=blue", "-o", "jsonpath={.items[*].data.more}") == "1"

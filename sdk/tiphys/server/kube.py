@@ -35,6 +35,7 @@ __all__ = ["routes"]
 
 _API = "argoproj.io/v1alpha1"
 _WORKFLOWS = "workflows.argoproj.io"
+_APPLY = "application/apply-patch"
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -151,8 +152,12 @@ def _create(desk: Desk) -> Answer:
 
 
 def _change(desk: Desk) -> Answer:
+    create = _create(desk)
+
     async def change(request: Request) -> Response:
         _only_here(desk, request)
+        if _applies(request) and desk.board.get(request.path_params["name"]) is None:
+            return await create(request)
         before = await asyncio.to_thread(_known, desk, desk.board, _WORKFLOWS, request)
         given = await _object_of(request, "Workflow")
         after = cast("Workflow", given) if request.method == "PUT" else _merged(before, given)
@@ -261,8 +266,12 @@ def _keep(desk: Desk, kept: KeptObjects) -> Answer:
 
 
 def _replace(desk: Desk, kept: KeptObjects) -> Answer:
+    create = _keep(desk, kept)
+
     async def answer(request: Request) -> Response:
         name = request.path_params["name"]
+        if _applies(request) and kept.get(name) is None:
+            return await create(request)
         before = _known(desk, kept, kept.called, request)
         given = await _object_of(request, kept.kind, kept.api)
         if request.method == "PATCH":
@@ -313,6 +322,11 @@ def _is_dry(request: Request) -> bool:
     return "All" in request.query_params.getlist("dryRun")
 
 
+def _applies(request: Request) -> bool:
+    """Whether it is a server-side apply, which creates what is not there; clients send it as JSON, which is YAML."""
+    return request.method == "PATCH" and request.headers.get("content-type", "").startswith(_APPLY)
+
+
 async def _object_of(request: Request, kind: str, api: str = _API) -> GivenObject:
     """The object that was sent. Raises RequestError 400."""
     body = await body_of(request)
@@ -321,9 +335,10 @@ async def _object_of(request: Request, kind: str, api: str = _API) -> GivenObjec
     found = json_in(body)
     if not isinstance(found.get("metadata") or {}, dict):
         raise RequestError(400, "the body is no object")
-    if request.method != "PATCH" and found.get("kind", kind) != kind:
+    whole = request.method != "PATCH" or _applies(request)
+    if whole and found.get("kind", kind) != kind:
         raise RequestError(400, f"the body is a {found.get('kind')}, and not a {kind}")
-    if request.method != "PATCH":
+    if whole:
         found.setdefault("kind", kind)
         found.setdefault("apiVersion", api)
     return cast("GivenObject", found)
