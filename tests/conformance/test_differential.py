@@ -9,6 +9,8 @@ from tests.conformance.differential import load_recordings, run_core, workflow_o
 from tests.conformance.generate_rich import RICH
 from tests.conformance.reasons import SEEDS
 
+pytestmark = pytest.mark.long
+
 RECORDINGS = load_recordings()
 
 

@@ -15,6 +15,8 @@ from tests.tools import argo_lint
 from tiphys import DefinitionError, Pipeline, TFJob, Volume, component, enough, for_each
 from tiphys.engine import RunOptions, RunResult
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {"curve": [0.6, 0.7, 0.75], "pause": 0.05}
 

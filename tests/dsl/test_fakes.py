@@ -13,6 +13,8 @@ from tests.tools import argo_lint
 from tiphys import DefinitionError, Fake, with_fakes
 from tiphys.compiler import load
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 MISSION = ROOT / "pipelines" / "fashion_mnist.py"
 ACCURACY = {"cnn": 0.95, "dropout": 0.85, "batch-norm": 0.93}

@@ -29,6 +29,8 @@ from tiphys.runs import Client
 from tiphys.runs.local import LocalRuns
 from tiphys.store import Store
 
+pytestmark = pytest.mark.long
+
 Json = Any
 
 

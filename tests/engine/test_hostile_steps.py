@@ -29,6 +29,8 @@ from tests.engine.harness import (
 from tiphys.engine import RunOptions, resume
 from tiphys.errors import StoreError
 
+pytestmark = pytest.mark.long
+
 Json = Any
 ROOT = Path(__file__).resolve().parents[2]
 

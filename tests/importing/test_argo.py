@@ -17,6 +17,8 @@ from tiphys.errors import RefusedError, TiphysError
 from tiphys.importing import import_argo
 from tiphys.importing.check import made_by
 
+pytestmark = pytest.mark.long
+
 LOOP = """    dag:
       tasks:
       - name: B

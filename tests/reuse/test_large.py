@@ -17,6 +17,8 @@ from tiphys.reuse.gc import collect
 from tiphys.reuse.limits import CacheLimits
 from tiphys.store import Store
 
+pytestmark = pytest.mark.long
+
 FILE = """
 from tiphys import Cache, Pipeline, Volume, component, while_intact
 

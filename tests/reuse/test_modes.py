@@ -18,6 +18,8 @@ from tiphys.engine import RunOptions, RunResult
 from tiphys.errors import RefusedError
 from tiphys.runs import Response
 
+pytestmark = pytest.mark.long
+
 FILE = textwrap.dedent(
     """
     from tiphys import Cache, Pipeline, Retry, component

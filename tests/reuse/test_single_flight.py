@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 FILE = textwrap.dedent(
     """
     from tiphys import Cache, Pipeline, Volume, component

@@ -19,7 +19,7 @@ from tiphys.serving.loading import load
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.long, pytest.mark.train]
 
 EXPORT = """
     import sys

@@ -19,6 +19,8 @@ from tiphys.training.local import LocalPlace
 from tiphys.training.place import SeenJob
 from tiphys.training.workflow import workflow_of
 
+pytestmark = pytest.mark.long
+
 JOB = TrainingJob(1, TrainingRequest("sh"), "anna", "default", 1, "train-abcde-1")
 COUNTED = "echo run >> $TIPHYS_WORK_DIR/../ran; echo told; sleep $0"
 

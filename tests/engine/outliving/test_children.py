@@ -22,6 +22,8 @@ from tiphys.engine import RunOptions, resume
 from tiphys.runs.client import Client
 from tiphys.runs.local.backend import LocalRuns
 
+pytestmark = pytest.mark.long
+
 Json = Any
 NOTES = {"name": "notes", "persistentVolumeClaim": {"claimName": "notes"}}
 UNTIL = "until test -e /notes/go; do sleep 0.02; done; "

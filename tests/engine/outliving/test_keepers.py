@@ -14,6 +14,8 @@ import pytest
 from tests.engine.harness import dag, log, node, out, python, shell, value, wait_until, workflow
 from tests.engine.outliving.world import BODY, World
 
+pytestmark = pytest.mark.long
+
 VICTIMS = ["guard", "keeper", "guard and engine", "keeper and engine"]
 
 

@@ -13,6 +13,8 @@ from tiphys import Pipeline, Reference, component
 from tiphys.engine import Notice, RunOptions
 from tiphys.engine.runtime.retry import prepare_retry
 
+pytestmark = pytest.mark.long
+
 
 def make(name: str) -> Reference:
     from tiphys.reference import resolve, seal

@@ -13,6 +13,8 @@ from tests.server.page.visits import visitor
 from tests.server.running import FAILS, GATE
 from tiphys.engine import RunOptions, run
 
+pytestmark = pytest.mark.long
+
 MARKUP = "<script>document.title='broken'</script><b>bold</b>"
 
 

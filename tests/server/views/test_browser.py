@@ -16,7 +16,7 @@ from tiphys.serving.flags import ModelConfig
 from tiphys.serving.model import fake
 from tiphys.serving.server import ModelServer, ServerConfig
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.long, needs_browser]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 380)])

@@ -22,7 +22,7 @@ from tiphys.serving import ServingClient, serve
 from tiphys.serving.gate.judge import judge
 from tiphys.serving.gate.rules import GateRules, Judgement
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.long, pytest.mark.train]
 ROOT = Path(__file__).resolve().parents[3]
 TODAY = datetime.datetime.now(datetime.UTC).isoformat()
 RULES = GateRules(
