@@ -66,3 +66,24 @@ def test_what_is_deleted_at_once_is_gone(tmp_path: Path) -> None:
     while time.monotonic() < until and threading.active_count() > 1:
         time.sleep(0.1)
     assert not (tmp_path / "store" / "runs" / "quick").exists()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "none",
+        [1],
+        {"arguments": "x", "entrypoint": "main", "templates": []},
+        {"arguments": {"parameters": {"a": "b"}}},
+        {"arguments": {"parameters": [3]}, "entrypoint": "main"},
+        {"arguments": {"parameters": [{"name": "a", "value": "b"}, "x"]}, "entrypoint": "main"},
+        {"entrypoint": "main", "templates": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_what_is_no_workflow_is_refused(tmp_path: Path, spec: Any) -> None:
+    desk = Desk(RunOptions(store=tmp_path / "store"))
+    with pytest.raises(RefusedError) as told:
+        desk.create({**HELLO, "spec": spec})  # type: ignore[typeddict-item]
+    assert told.value.code == "TIP298"
+    assert not (tmp_path / "store" / "runs").exists()

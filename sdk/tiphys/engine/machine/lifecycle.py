@@ -83,6 +83,7 @@ class Lifecycle:
                 return
             if names.locks:
                 self.waiting_for_locks = True
+                self.state.locks.ask("", f"{self.state.namespace}/{self.state.name}", names.locks)
                 self.state.emit(
                     AcquireLocks(
                         "",

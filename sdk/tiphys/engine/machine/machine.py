@@ -265,6 +265,7 @@ class Machine:
             run.cache_stored(event.error)
 
     def _locks_granted(self, event: p.LocksGranted) -> None:
+        self._state.locks.grant(event.node_id)
         if not event.node_id:
             self._life.locks_granted()
             return
@@ -281,6 +282,7 @@ class Machine:
             run.locks_waiting(event.message, event.lock)
 
     def _locks_refused(self, event: p.LocksRefused) -> None:
+        self._state.locks.drop(event.node_id)
         if not event.node_id:
             self._life.locks_refused(event.message)
             return
@@ -341,6 +343,9 @@ class Machine:
             status["storedTemplates"] = plain_copy(state.library.stored)
         if self._stored_spec is not None:
             status["storedWorkflowTemplateSpec"] = plain_copy(self._stored_spec)
+        locks = state.locks.status() if not life.done else None  # what has ended holds none
+        if locks is not None:
+            status["synchronization"] = locks
         if life.done:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
         if (condition := state.metrics.condition()) is not None:

@@ -17,6 +17,7 @@ from tiphys.engine.machine.nodes import NodeStore
 from tiphys.engine.machine.parallelism import Turnstile
 from tiphys.engine.machine.parts import ABoundary, ACall, APod, ASuspend, MakeBody, MakeRetrying, Retries
 from tiphys.engine.machine.protocol import Command, SetTimer
+from tiphys.engine.machine.synchronization import LockBook
 from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class State:
         self.pods: dict[str, APod] = {}
         self.suspends: dict[str, ASuspend] = {}
         self.awaiting_locks: dict[str, ACall] = {}
+        self.locks = LockBook()
         self.awaiting_cache: dict[str, ACall] = {}
         self.awaiting_store: dict[str, ACall] = {}
         self.daemons: dict[str, list[APod]] = {}

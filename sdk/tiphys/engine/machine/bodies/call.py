@@ -161,6 +161,8 @@ class Call:
                 return
             if names.locks:
                 self.state.awaiting_locks[self.id] = self
+                key = f"{self.state.namespace}/{self.state.name}/{self.name}"
+                self.state.locks.ask(self.id, key, names.locks)
                 self.state.emit(
                     AcquireLocks(
                         self.id,
@@ -472,6 +474,7 @@ class Call:
     def _release(self) -> None:
         if self.holds_locks or self.id in self.state.awaiting_locks:
             self.state.awaiting_locks.pop(self.id, None)
+            self.state.locks.drop(self.id)
             self.holds_locks = False
             self.state.emit(ReleaseLocks(self.id))
 
