@@ -15,7 +15,7 @@ from tiphys.server.answers import RequestError, status, status_of
 from tiphys.server.argo.refusals import is_argos, refused
 from tiphys.server.argo.routes import argo_routes
 from tiphys.server.audit import Audit
-from tiphys.server.kube import routes
+from tiphys.server.kube.routes import routes
 from tiphys.server.page import house
 from tiphys.server.page.doors import STRANGER, Doors, is_page
 from tiphys.server.users import needed

@@ -16,7 +16,7 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.server.argo.refusals import is_argos
 from tiphys.server.argo.routes import argo_routes
 from tiphys.server.desk import Desk
-from tiphys.server.kube import routes
+from tiphys.server.kube.routes import routes
 
 METHODS = sorted(
     name

@@ -8,11 +8,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from tiphys.server import discovery
+from tiphys.server.kube import discovery
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
-    from tiphys.server.discovery import ApiResource
+    from tiphys.server.kube.discovery import ApiResource
 
 __all__ = ["PATHS", "document", "paths"]
 

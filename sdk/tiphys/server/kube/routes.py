@@ -11,15 +11,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from tiphys.argo.jsonpatch import merge_patch
-from tiphys.server import discovery
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_in, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed, selection, watched
-from tiphys.server.config_maps import MAGIC, config_map_of
 from tiphys.server.differences import wanted
+from tiphys.server.kube import discovery
+from tiphys.server.kube.config_maps import MAGIC, config_map_of
+from tiphys.server.kube.surroundings import Answer, surroundings
 from tiphys.server.logs import pod_log
 from tiphys.server.pods import POD_LABEL, PodCollection
-from tiphys.server.surroundings import Answer, surroundings
 from tiphys.server.verbs import carry_out, delete
 
 if TYPE_CHECKING:

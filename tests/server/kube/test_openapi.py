@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.running import HELLO, Running, server
 from tests.tools import find_program
-from tiphys.server import openapi
+from tiphys.server.kube import openapi
 
 MANIFEST = """
 apiVersion: argoproj.io/v1alpha1

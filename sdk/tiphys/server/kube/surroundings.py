@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tiphys.server import discovery, openapi
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of
+from tiphys.server.kube import discovery, openapi
 
 if TYPE_CHECKING:
     from starlette.requests import Request

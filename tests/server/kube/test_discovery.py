@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import kubernetes
 
-from tiphys.server import discovery
+from tiphys.server.kube import discovery
 
 
 def test_a_client_finds_what_there_is() -> None:

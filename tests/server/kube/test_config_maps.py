@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tiphys.server.answers import RequestError
-from tiphys.server.config_maps import MAGIC, config_map_of
+from tiphys.server.kube.config_maps import MAGIC, config_map_of
 
 # kubectl create configmap limits --from-literal=gang=2 --from-literal=who=wörld
 SENT = bytes.fromhex(

@@ -1,0 +1,1 @@
+"""The Kubernetes API, as far as Argo's tools and kubectl use it."""
