@@ -103,6 +103,8 @@ def said(text: str, names: dict[str, str]) -> list[str]:
         line = re.sub(r"\b\d+ (seconds?|minutes?)( \d+ seconds?)?\b|\b\d+(\.\d+)?m?s\b", "DURATION", line)
         line = re.sub(r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d \+0000.*", "TIME", line)
         line = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*( \+0000 UTC)?", "TIME", line)
+        # a store is an archive, too; the throw-away cluster has none
+        line = re.sub(r',?"workflows\.argoproj\.io/workflow-archiving-status":"Archived"', "", line)
         lines.append(re.sub(r" +", " ", line).strip())
     return [line for line in lines if line]
 
