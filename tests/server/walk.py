@@ -60,7 +60,7 @@ spec:
   timezone: Europe/Rome
   concurrencyPolicy: Forbid
   stopStrategy: {expression: "cronworkflow.succeeded >= 1"}
-  workflowMetadata: {labels: {tiphys-test: "yes", walk: "yes"}}
+  workflowMetadata: {labels: {tiphys-test: "yes", walk: clock}}  # what lists of the other hour do not select
   workflowSpec:
     entrypoint: main
     serviceAccountName: tiphys
