@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.artifacts import LOCATIONS, key_of, location_of
+from tiphys.argo.artifacts import LOCATIONS, key_of, location_of, with_key
 from tiphys.argo.schema import table
 
 # the field of each kind that says what in the place is meant (fields.md of Argo 4.1)
@@ -35,6 +35,12 @@ def test_the_key_is_a_field_of_the_schema(kind: str) -> None:
     artifact: dict[str, Any] = {"name": "a", kind: {KEYS[kind]: "my/key"}}
     assert location_of(artifact) == (kind, artifact[kind])
     assert key_of(artifact) == "my/key"
+    moved = with_key({**artifact, kind: {**artifact[kind], "more": "stays"}}, "other/key")
+    assert (key_of(moved), location_of(moved)) == (
+        "other/key",
+        (kind, {KEYS[kind]: "other/key", "more": "stays"}),
+    )
+    assert key_of(artifact) == "my/key"
 
 
 @pytest.mark.parametrize("kind", sorted(WITHOUT))
@@ -47,3 +53,4 @@ def test_an_artifact_without_a_place() -> None:
     assert location_of({"name": "a", "path": "/tmp/a"}) is None
     assert key_of({"name": "a", "s3": None}) == ""
     assert key_of({"s3": {}}) == ""
+    assert with_key({"name": "a"}, "k") == {"name": "a", "s3": {"key": "k"}}

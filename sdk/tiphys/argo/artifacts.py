@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
 
-__all__ = ["LOCATIONS", "key_of", "location_of"]
+__all__ = ["LOCATIONS", "key_of", "location_of", "with_key"]
 
 LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "raw", "http", "git", "plugin")
+_FIELDS = {"hdfs": "path", "artifactory": "url", "azure": "blob"}  # that are not called "key"
 
 
 def location_of(artifact: Mapping[str, object]) -> tuple[str, JsonObject] | None:
@@ -30,5 +31,11 @@ def key_of(artifact: Mapping[str, object]) -> str:
     if found is None:
         return ""
     kind, settings = found
-    field = {"hdfs": "path", "artifactory": "url", "azure": "blob"}.get(kind, "key")
-    return str(settings.get(field) or "")
+    return str(settings.get(_FIELDS.get(kind, "key")) or "")
+
+
+def with_key(artifact: Mapping[str, object], key: str) -> JsonObject:
+    """An artifact at another key of its store; in the default one where it names none. Source: Artifact.SetKey."""
+    kind, settings = location_of(artifact) or ("s3", {})
+    own = cast("JsonObject", {**artifact})
+    return {**own, kind: {**settings, _FIELDS.get(kind, "key"): key}}

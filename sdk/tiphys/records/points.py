@@ -65,15 +65,16 @@ def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point |
                     yield replace(point, node=_attempt(attempts, point.at))
 
 
-def log_sizes(run: Path, node: str) -> list[tuple[int, float]]:
-    """How many bytes the log of a step had, and when (seconds since the epoch), in the order of both; ``run``: the
-    folder of the run. Empty where nobody looked."""
-    found: list[tuple[int, float]] = []
+def log_sizes(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """How many bytes the log of each step had, and when (seconds since the epoch), in the order of both; ``run``: the
+    folder of the run. Those at which nobody looked are not among them."""
+    found: dict[str, list[tuple[int, float]]] = {}
     for line in _lines(run / SAMPLES)[1]:
-        if line.get("node") == node and not line.get("worker"):
-            size, at = line.get("log"), finite(line.get("at"))
-            if isinstance(size, int) and not math.isnan(at) and (not found or (size, at) > found[-1]):
-                found.append((size, at))
+        node, size, at = line.get("node"), line.get("log"), finite(line.get("at"))
+        if isinstance(node, str) and isinstance(size, int) and not math.isnan(at) and not line.get("worker"):
+            known = found.setdefault(node, [])
+            if not known or (size, at) > known[-1]:
+                known.append((size, at))
     return found
 
 

@@ -168,7 +168,7 @@ class Clock:
         if name := reference.get("name"):
             kept = self._desk.templates[1 if reference.get("clusterScope") else 0]
             if kept.get(name) is None:
-                return f'{kept.resource}.argoproj.io "{name}" not found'
+                return f'{kept.called} "{name}" not found'
         source = self._desk.source(cast("GivenObject", made))
         assert source.document is not None  # it was read from text
         verdict = judge(source.documents, source.document, self._desk.options.argo)

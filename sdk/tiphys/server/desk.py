@@ -130,12 +130,10 @@ class Desk:
 
     def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Take a Workflow, which an engine of its own then runs; with ``dry`` only what would be kept, as the API
-        server answers. Raises as :meth:`check` and :meth:`Submissions.create`, RequestError 409 where there is one of
-        its name."""
+        server answers. Raises as :meth:`Submissions.create`, RequestError 409 where there is one of its name."""
         name = str((given.get("metadata") or {}).get("name") or "")
         if name and self.board.get(name) is not None:
             raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
-        self.check(given)  # what is none gets no further
         name = self.submissions.create(given, self.context(), dry=dry)
         if not dry:
             self.board.look()

@@ -7,7 +7,7 @@ import contextlib
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -32,15 +32,16 @@ async def pod_log(
     board: Board, run: str, node: str, *, follow: bool, tail: int | None, times: bool
 ) -> AsyncIterator[bytes]:
     """The lines of the step ``node`` of a run, as :func:`timed_lines`; ``times``: each begins with its, in RFC 3339."""
-    async for at, line in timed_lines(board, run, node, follow=follow, tail=tail):
+    sizes = await asyncio.to_thread(log_sizes, board.store.run(run)) if times else {}
+    async for at, line in timed_lines(board, run, node, sizes.get(node, ()), follow=follow, tail=tail):
         yield (shown_time(at) + b" " if times else b"") + line + b"\n"
 
 
 async def timed_lines(
-    board: Board, run: str, node: str, *, follow: bool, tail: int | None
+    board: Board, run: str, node: str, sizes: Sequence[tuple[int, float]], *, follow: bool, tail: int | None
 ) -> AsyncIterator[tuple[float, bytes]]:
-    """The lines of the step ``node`` of a run, with times; with ``follow`` until it has ended. ``tail``: only the last
-    so many.
+    """The lines of the step ``node`` of a run, with times; with ``follow`` until it has ended. ``sizes``: how long its
+    log was and when, as :func:`tiphys.records.points.log_sizes` has it; ``tail``: only the last so many.
 
     A line's time (seconds since the epoch) is when it was first seen: by who follows the log, or by the engine, which
     looks at the sizes of logs every second or so; lines that were seen together follow each other by a microsecond. Of
@@ -50,7 +51,6 @@ async def timed_lines(
     path = board.store.run(run) / "logs" / f"{node}.log"
     log = GrowingLog(path)
     at, first = 0.0, True
-    sizes = await asyncio.to_thread(log_sizes, board.store.run(run), node)
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
         over = ended or not follow
@@ -84,7 +84,7 @@ def _some(log: GrowingLog, lines: Iterator[bytes], tail: int | None) -> list[tup
     return []
 
 
-def _seen(sizes: list[tuple[int, float]], told: int) -> float:
+def _seen(sizes: Sequence[tuple[int, float]], told: int) -> float:
     """When a log first had so many bytes, at the latest; 0 where that is not known."""
     nth = bisect_left(sizes, (told, 0.0))
     return sizes[nth][1] if nth < len(sizes) else 0.0

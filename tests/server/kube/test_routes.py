@@ -189,6 +189,7 @@ def test_a_collection_is_deleted_by_its_labels(
     running.until(stays, "Succeeded")
     (pod,) = core.list_namespaced_pod("argo", label_selector=f"workflows.argoproj.io/workflow={stays}").items
     assert core.patch_namespaced_pod(pod.metadata.name, "argo", patched).metadata.name == pod.metadata.name
+    assert core.patch_namespaced_pod(pod.metadata.name, "argo", {}).metadata.name == pod.metadata.name
     with pytest.raises(kubernetes.client.ApiException) as told:
         core.patch_namespaced_pod(pod.metadata.name, "argo", {"metadata": {"labels": {"a": "b"}}})
     assert told.value.status == 422

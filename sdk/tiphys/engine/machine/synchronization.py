@@ -19,9 +19,8 @@ class LockBook:
     """The locks of one Workflow."""
 
     def __init__(self) -> None:
-        self._asked: dict[
-            str, tuple[str, tuple[str, ...]]
-        ] = {}  # by node: the key of who asks, and the locks
+        # by node: the key of who asks, and the locks
+        self._asked: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._held: set[str] = set()
 
     def ask(self, node: str, key: str, locks: Sequence[str]) -> None:
@@ -40,22 +39,17 @@ class LockBook:
 
     def status(self) -> JsonObject | None:
         """As the Workflow tells it; None where there is nothing to tell."""
-        found: dict[str, dict[str, list[Json]]] = {}
+        holders: dict[tuple[str, str], list[Json]] = {}
         for node, (key, locks) in self._asked.items():
-            part = "holding" if node in self._held else "waiting"
+            held = node in self._held
             for lock in locks:
-                mutex = lock.split("/")[1:2] == ["Mutex"]
-                entries = found.setdefault("mutex" if mutex else "semaphore", {}).setdefault(part, [])
-                held = node in self._held
-                if mutex:
-                    entries.append({"mutex": lock, **({"holder": key} if held else {})})
-                    continue
-                for each in entries:
-                    if isinstance(each, dict) and each["semaphore"] == lock:
-                        holders = each.get("holders")
-                        if held and isinstance(holders, list):
-                            holders.append(key)
-                        break
-                else:
-                    entries.append({"semaphore": lock, **({"holders": [key]} if held else {})})
+                keys = holders.setdefault(("holding" if held else "waiting", lock), [])
+                keys += [key] if held else []
+        found: dict[str, dict[str, list[Json]]] = {}
+        for (part, lock), keys in holders.items():
+            if lock.split("/")[1:2] == ["Mutex"]:
+                kind, who = "mutex", {"holder": keys[0]} if keys else {}
+            else:
+                kind, who = "semaphore", {"holders": keys} if keys else {}
+            found.setdefault(kind, {}).setdefault(part, []).append({kind: lock, **who})
         return {kind: {**parts} for kind, parts in found.items()} or None

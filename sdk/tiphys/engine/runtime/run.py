@@ -128,6 +128,8 @@ class Run:
         workflow, context = as_stored(workflow), [as_stored(item) for item in context]
         if argo == "4.0":
             workflow, context = older_reading(workflow), [older_reading(item) for item in context]
+        if invalid is None:
+            invalid = judged(workflow, context, argo)  # what is no Workflow is told before anything reads it
         self._facts = RunFacts(
             workflow=given_parameters(workflow, parameters or {}),
             name=self.options.name or new_name(workflow),
@@ -136,7 +138,7 @@ class Run:
             parameters=dict(parameters or {}),
             context=[item.copy() for item in context],
             origins=origins or {},
-            invalid=judged(workflow, context, argo) if invalid is None else invalid,
+            invalid=invalid,
             options=remembered(self.options),
             now=time.time(),
         )

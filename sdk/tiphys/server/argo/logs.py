@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import Requirement, matches_labels, parse_labels
+from tiphys.records.points import log_sizes
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.lists import ended
 from tiphys.server.logs import shown_time, timed_lines
@@ -87,10 +88,11 @@ async def run_logs(board: Board, run: str, wanted: LogsAsked) -> AsyncIterator[t
     begun: set[str] = set()
     lines: asyncio.Queue[tuple[float, str, bytes]] = asyncio.Queue(1000)
     readers: list[asyncio.Task[None]] = []
+    sizes = await asyncio.to_thread(log_sizes, board.store.run(run))
 
     async def read(pod: Workflow) -> None:
         name, node = pod["metadata"]["name"], pod["metadata"]["annotations"][_NODE]
-        found = timed_lines(board, run, node, follow=wanted.follow, tail=wanted.tail)
+        found = timed_lines(board, run, node, sizes.get(node, ()), follow=wanted.follow, tail=wanted.tail)
         async for at, line in found:
             if at >= wanted.since:
                 await lines.put((at, name, line))

@@ -107,7 +107,6 @@ def _stream(request: Request, parts: AsyncIterator[Mapping[str, object]]) -> Res
             text = json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode()
             yield b"data: " + text + b"\n\n" if as_events else text + b"\n"
 
-    kind = (
-        "text/event-stream" if as_events else "application/json"
-    )  # without a charset, as Argo Server says it
+    # without a charset, as Argo Server says it
+    kind = "text/event-stream" if as_events else "application/json"
     return StreamingResponse(until_gone(request, lines()), headers={"Content-Type": kind})

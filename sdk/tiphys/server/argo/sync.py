@@ -13,7 +13,9 @@ from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import GivenObject
+    from collections.abc import Callable
+
+    from tiphys.argo.types import GivenObject, Workflow
     from tiphys.jsontypes import JsonObject
     from tiphys.server.desk import Desk
 
@@ -61,11 +63,8 @@ def _update(desk: Desk, asked: Asked) -> JsonObject:
 
 def _delete(desk: Desk, asked: Asked) -> JsonObject:
     name, key = _map_of(desk, asked), asked.path["key"]
-    known = desk.config_maps.get(name)
-    if known is None:
-        raise RequestError(500, f'configmaps "{name}" not found')
-    data = {each: value for each, value in _data(known).items() if each != key}
-    desk.replace(desk.config_maps, name, cast("GivenObject", {**known, "data": data}))
+    _known(desk, name)
+    _amended(desk, name, lambda data: {each: value for each, value in data.items() if each != key})
     return {}
 
 
@@ -86,19 +85,26 @@ def _limit(asked: Asked) -> int:
 
 
 def _found(desk: Desk, name: str, key: str, more: str = "") -> str:
-    known = desk.config_maps.get(name)
-    if known is None:
-        raise RequestError(500, f'configmaps "{name}" not found')
-    if key not in _data(known):
+    data = _data(_known(desk, name))
+    if key not in data:
         raise RequestError(404, f"key {key} not found in configmap {_place(desk, name)}{more}")
-    return _data(known)[key]
+    return data[key]
+
+
+def _known(desk: Desk, name: str) -> Workflow:
+    found = desk.config_maps.get(name)
+    if found is None:
+        raise RequestError(500, f'configmaps "{name}" not found')
+    return found
 
 
 def _written(desk: Desk, name: str, key: str, limit: int) -> JsonObject:
-    known = desk.config_maps.get(name) or {}
-    data = {**_data(known), key: str(limit)}
-    desk.replace(desk.config_maps, name, cast("GivenObject", {**known, "data": data}))
+    _amended(desk, name, lambda data: {**data, key: str(limit)})
     return _told(desk, name, key, limit)
+
+
+def _amended(desk: Desk, name: str, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    desk.config_maps.amend(name, lambda known: cast("Workflow", {**known, "data": change(_data(known))}))
 
 
 def _data(known: object) -> dict[str, str]:

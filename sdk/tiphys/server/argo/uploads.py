@@ -13,13 +13,14 @@ import tempfile
 import uuid
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tiphys.argo.artifacts import location_of
+from tiphys.argo.artifacts import with_key
 from tiphys.pages.html import size
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Answer, Asked, not_here, pairs_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tiphys.argo.types import Artifact
-    from tiphys.jsontypes import Json, JsonObject
+    from tiphys.jsontypes import Json
     from tiphys.server.desk import Desk
     from tiphys.store import Store
 
@@ -68,10 +69,6 @@ def _upload(desk: Desk) -> Answer:
 async def _received(request: Request, path: Path) -> str:
     """Write the field ``file`` of a form to ``path``; what the file is called. Raises RequestError 400 without one,
     413 for one that is too large."""
-    try:
-        from starlette.formparsers import MultiPartException, MultiPartParser
-    except ImportError as error:
-        raise RequestError(501, f"uploads need {error.name}: pip install 'tiphys[server]'") from None
 
     async def limited() -> AsyncGenerator[bytes, None]:
         count = 0
@@ -122,10 +119,7 @@ def given_artifacts(desk: Desk, resource: str, name: str, given: Json) -> list[J
             raise RequestError(
                 400, f"invalid artifact key override for {artifact}: nothing was uploaded as {key!r}"
             )
-        own = cast("JsonObject", {**declared[artifact]})
-        kind, settings = location_of(own) or ("s3", {})
-        field = {"azure": "blob"}.get(kind, "key")
-        found.append({**own, kind: {**settings, field: key}})
+        found.append(with_key(declared[artifact], key))
     return found
 
 

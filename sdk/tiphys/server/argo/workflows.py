@@ -77,10 +77,11 @@ def _submit(desk: Desk, asked: Asked) -> Workflow:
 
 def _made(desk: Desk, given: GivenObject, dry: bool, server_dry: bool) -> Workflow:
     made = desk.create(given, dry=dry or server_dry)
-    if dry:
-        for key in ("uid", "creationTimestamp"):
-            made["metadata"].pop(key, None)  # type: ignore[misc]
-    return made
+    if not dry:
+        return made
+    of_the_server = ("uid", "creationTimestamp")
+    metadata = {key: value for key, value in made["metadata"].items() if key not in of_the_server}
+    return cast("Workflow", {**made, "metadata": metadata})
 
 
 def _lint(desk: Desk, asked: Asked) -> Workflow:

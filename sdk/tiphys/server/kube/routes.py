@@ -19,6 +19,7 @@ from tiphys.server.kube import discovery
 from tiphys.server.kube.config_maps import MAGIC, config_map_of
 from tiphys.server.kube.surroundings import Answer, surroundings
 from tiphys.server.logs import pod_log
+from tiphys.server.objects import ARGO
 from tiphys.server.pods import POD_LABEL, PodCollection
 from tiphys.server.verbs import carry_out, delete
 
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-_API = "argoproj.io/v1alpha1"
 _WORKFLOWS = "workflows.argoproj.io"
 _APPLY = "application/apply-patch"
 
 
 def routes(desk: Desk) -> list[Route]:
     """The paths, and who answers."""
-    group, core = f"/apis/{_API}", "/api/v1"
+    group, core = _base(ARGO), _base("v1")
     kept = desk.kept.values()
     found = surroundings(desk)
     gone: dict[str, Callable[[str], object]] = {
@@ -55,16 +55,13 @@ def routes(desk: Desk) -> list[Route]:
             (group if each in discovery.ARGO else core, each.name, each.kind, Empty(desk.board), True)
             for each in discovery.ABSENT
         ),
-        *(
-            (core if each.api == "v1" else group, each.resource, each.kind, each, each.namespaced)
-            for each in kept
-        ),
+        *((_base(each.api), each.resource, each.kind, each, each.namespaced) for each in kept),
     ]
     for base, name, kind, collection, namespaced in collections:
         version = base.removeprefix("/apis/").removeprefix("/api/")
         every = _collection(desk, collection, kind, version)
         one = _one(desk, collection, name if base == core else f"{name}.argoproj.io")
-        inside = f"{base}/namespaces/{{namespace}}/{name}" if namespaced else f"{base}/{name}"
+        inside = _inside(base, name, namespaced=namespaced)
         if namespaced:
             found.append(Route(f"{base}/{name}", every, methods=["GET"]))
         found.append(Route(inside, every, methods=["GET"]))
@@ -73,26 +70,33 @@ def routes(desk: Desk) -> list[Route]:
             continue  # they go with their runs
         all_gone = _delete_all(desk, collection, gone.get(name, lambda name: None))
         found.append(Route(inside, all_gone, methods=["DELETE"]))
-    inside = f"{group}/namespaces/{{namespace}}/workflows"
+    inside = _inside(group, "workflows")
+    pod = f"{_inside(core, 'pods')}/{{name}}"
     found += [
         Route(inside, _create(desk), methods=["POST"]),
         Route(f"{inside}/{{name}}", _change(desk), methods=["PUT", "PATCH"]),
         Route(f"{inside}/{{name}}", _delete(desk), methods=["DELETE"]),
-        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}", _pod(desk), methods=["DELETE", "PATCH"]),
-        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}/log", _log(desk), methods=["GET"]),
+        Route(pod, _pod(desk), methods=["DELETE", "PATCH"]),
+        Route(f"{pod}/log", _log(desk), methods=["GET"]),
     ]
     for each in kept:
-        inside = (
-            f"{core if each.api == 'v1' else group}/namespaces/{{namespace}}/{each.resource}"
-            if each.namespaced
-            else f"{group}/{each.resource}"
-        )
+        inside = _inside(_base(each.api), each.resource, namespaced=each.namespaced)
         found += [
             Route(inside, _keep(desk, each), methods=["POST"]),
             Route(f"{inside}/{{name}}", _replace(desk, each), methods=["PUT", "PATCH"]),
             Route(f"{inside}/{{name}}", _discard(desk, each), methods=["DELETE"]),
         ]
     return found
+
+
+def _base(api: str) -> str:
+    """Where the resources of a version are."""
+    return f"/apis/{api}" if "/" in api else f"/api/{api}"
+
+
+def _inside(base: str, name: str, *, namespaced: bool = True) -> str:
+    """Where the objects of a resource are."""
+    return f"{base}/namespaces/{{namespace}}/{name}" if namespaced else f"{base}/{name}"
 
 
 # -- what is in the store -------------------------------------------------------------------------------------------
@@ -221,14 +225,13 @@ def _pod(desk: Desk) -> Answer:
     and finalizers are taken off. Here the engine clears them away."""
 
     async def answer(request: Request) -> Response:
-        patch = await json_of(request) if request.method == "PATCH" else {}
-        if not patch:
+        if request.method == "PATCH":
+            patch = await json_of(request)
+            metadata = patch.pop("metadata", {})
+            if patch or not isinstance(metadata, dict) or metadata.keys() - {"finalizers"}:
+                raise RequestError(422, "a pod is what its node says: nothing of it can be changed")
+        else:
             await body_of(request)
-        metadata = patch.get("metadata")
-        if patch and (
-            set(patch) != {"metadata"} or not isinstance(metadata, dict) or set(metadata) != {"finalizers"}
-        ):
-            raise RequestError(422, "a pod is what its node says: nothing of it can be changed")
         return JSONResponse(await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request))
 
     return answer
@@ -327,7 +330,7 @@ def _applies(request: Request) -> bool:
     return request.method == "PATCH" and request.headers.get("content-type", "").startswith(_APPLY)
 
 
-async def _object_of(request: Request, kind: str, api: str = _API) -> GivenObject:
+async def _object_of(request: Request, kind: str, api: str = ARGO) -> GivenObject:
     """The object that was sent. Raises RequestError 400."""
     body = await body_of(request)
     if kind == "ConfigMap" and body.startswith(MAGIC):
