@@ -28,6 +28,8 @@ GOOD = {"host": "127.0.0.1:6825", "authorization": "Bearer s3cret"}
         ("PATCH", {**GOOD, "content-length": "9", "content-type": "application/merge-patch+json"}),
         ("POST", {**GOOD, "content-length": "9"}),
         ("DELETE", {**GOOD, "content-length": "0", "content-type": "text/plain"}),
+        ("GET", {"host": "localhost", "cookie": "a=b; authorization=Bearer s3cret"}),
+        ("GET", {"host": "localhost", "cookie": "authorization=x; authorization=Bearer%20s3cret"}),
     ],
 )
 def test_who_has_the_token_may(method: str, headers: dict[str, str]) -> None:
@@ -42,6 +44,9 @@ def test_who_has_the_token_may(method: str, headers: dict[str, str]) -> None:
         (401, "GET", {**GOOD, "authorization": "Basic s3cret"}),
         (401, "GET", {**GOOD, "authorization": "Bearer "}),
         (401, "GET", {**GOOD, "authorization": "Bearer s\u00e9cret"}),
+        (401, "GET", {"host": "localhost", "cookie": "authorization=s3cret; other=Bearer s3cret"}),
+        (401, "DELETE", {"host": "localhost", "cookie": "authorization=Bearer s3cret"}),
+        (401, "GET", {**GOOD, "authorization": "Bearer x", "cookie": "authorization=Bearer s3cret"}),
         (403, "GET", {**GOOD, "host": "evil.example"}),
         (403, "GET", {**GOOD, "host": "127.0.0.1.evil.example:6825"}),
         (403, "GET", {**GOOD, "host": ""}),

@@ -16,8 +16,8 @@ class ExprError(Exception):
         self.position = position
 
     def located(self, source: str) -> ExprError:
-        """Return the error with the place in ``source`` drawn below it, as expr-lang does."""
-        if self.position is None:
+        """Return the error with the place in ``source`` drawn below it, as expr-lang does where there is a source."""
+        if self.position is None or not source:
             return self
         start = source.rfind("\n", 0, self.position) + 1
         end = source.find("\n", self.position)

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from tiphys.reference import contents
 from tiphys.server.answers import RequestError
@@ -33,6 +34,7 @@ _JSON = (
     "application/apply-patch+yaml",
     "application/vnd.kubernetes.protobuf",
 )
+_COOKIE = "authorization"
 _UPLOADS, _FORM = "/upload-artifacts/", "multipart/form-data"
 
 
@@ -49,8 +51,9 @@ class Access:
         self.check_host(headers)
         if "origin" in headers:
             raise RequestError(403, "a page of the web may not ask this server")
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        user = self.users.who(given.strip()) if kind.lower() == "bearer" else None
+        user = next(
+            (user for each in _given(method, headers) if (user := self.users.who(each)) is not None), None
+        )
         if user is None:
             raise RequestError(401, "Unauthorized: the token of this server is in its kubeconfig")
         body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
@@ -66,6 +69,17 @@ class Access:
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name not in self.hosts:
             raise RequestError(403, f"this server is not {name[:200]!r}")
+
+
+def _given(method: str, headers: Mapping[str, str]) -> list[str]:
+    """The tokens of a request: in ``Authorization``; to read also those of Argo's cookie, of which a browser may send
+    several (one of another domain among them). A cookie comes with what any page sends, so it changes nothing."""
+    told = [headers["authorization"]] if "authorization" in headers else []
+    if not told and method not in _WRITES:
+        pairs = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
+        told = [unquote(value).strip('"') for name, _, value in pairs if name == _COOKIE]
+    parts = (each.partition(" ") for each in told)
+    return [given.strip() for kind, _, given in parts if kind.lower() == "bearer"]
 
 
 def token_of(folder: Path) -> str:

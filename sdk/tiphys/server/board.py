@@ -24,6 +24,7 @@ from tiphys.runs.local.backend import seen
 from tiphys.runs.local.listing import UNREADABLE, read, written
 from tiphys.runs.local.stamps import RunStamp, names_of, stamp
 from tiphys.server.recent import RecentRuns
+from tiphys.server.texts import encoded
 from tiphys.store.ended import Ended, Line, brief
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Board:
         self._last = self._first
         self._runs: dict[str, _Run] = {}  # the one that changed last is the last
         self._names: list[str] | None = None  # sorted; None: others have come, or gone
+        self._latest: list[str] | None = None  # the newest first; None: also when one has begun
         self._gone: dict[str, BoardChange] = {}
         self._going: set[str] = set()  # those that have not ended
         self._sweep: Iterator[str] = iter(())
@@ -130,20 +132,22 @@ class Board:
                 self._names = sorted(self._runs)
             return self._last, [self._runs[name].brief for name in self._names]
 
-    def born(self, name: str) -> int:
-        """The number with which a Workflow came: times are known to the second only. 0 for none."""
-        run = self._runs.get(name)
-        return run.born if run is not None else 0
+    def latest(self) -> tuple[int, list[Workflow]]:
+        """As :meth:`briefs`, the one that began last first."""
+        with self._guard:
+            if self._latest is None:
+                runs = sorted(
+                    self._runs.items(), key=lambda item: (_began(item[1].brief), item[1].born), reverse=True
+                )
+                self._latest = [name for name, _ in runs]
+            return self._last, [self._runs[name].brief for name in self._latest]
 
     def newest(self) -> str:
         """The name of the Workflow that was created last; empty without any."""
-        made = (each["metadata"] for each in self.briefs()[1])
-        last = max(
-            made,
-            key=lambda each: (each.get("creationTimestamp") or "", self.born(each["name"])),
-            default=None,
-        )
-        return last["name"] if last is not None else ""
+        with self._guard:
+            made = ((run.brief["metadata"], run.born) for run in self._runs.values())
+            last = max(made, key=lambda each: (each[0].get("creationTimestamp") or "", each[1]), default=None)
+        return last[0]["name"] if last is not None else ""
 
     def get(self, name: str) -> Workflow | None:
         """A Workflow, whole."""
@@ -153,6 +157,29 @@ class Board:
                 return None
             whole, number = run.whole or self._known(name, run.stamp), run.number
         return self._with_number(name, whole, number)
+
+    def whole(self, shown: Workflow) -> Workflow | None:
+        """As :meth:`get`, of one that :meth:`briefs` shows."""
+        return self.get(shown["metadata"]["name"])
+
+    def text(self, shown: Workflow) -> bytes | None:
+        """Its JSON; of one that has ended it is kept."""
+        name = shown["metadata"]["name"]
+        with self._guard:
+            run = self._runs.get(name)
+            if run is None:
+                return None
+            now, number = run.stamp, run.number
+        kept = self._recent.text(name, now, number) if now.ended else b""
+        if kept and stamp(self.store, name) == now:
+            return kept
+        found = self.get(name)
+        if found is None:
+            return None
+        text = encoded(found)
+        if now.ended and found["metadata"].get("resourceVersion") == str(number):
+            self._recent.keep_text(name, now, number, text)
+        return text
 
     def _known(self, name: str, now: RunStamp) -> Workflow | None:
         """What was read of a run that has ended, if that is still how it ended."""
@@ -288,10 +315,12 @@ class Board:
         if self._runs.pop(name, None) is None:
             self._names = None
         self._runs[name] = _Run(now, born, self._last, brief(shown), None if now.ended else whole)
+        if run is None or _began(run.brief) != _began(shown):
+            self._latest = None
 
     def _forget(self, name: str) -> None:
         run = self._runs.pop(name)
-        self._names = None
+        self._names = self._latest = None
         self._going.discard(name)
         self._let_go(name)
         self._last += 1
@@ -344,3 +373,9 @@ class Board:
             # the real `argo server` fails without a repository when an artifact is asked for
             shown["status"] = {"artifactRepositoryRef": {"default": True}, **workflow["status"]}
         return shown
+
+
+def _began(shown: Workflow) -> str:
+    """When it started, else when it was created."""
+    status = shown.get("status") or {}
+    return str(status.get("startedAt") or shown["metadata"].get("creationTimestamp") or "")

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
 from tiphys.argo.selectors import FieldSelector, Requirement, matches_labels, parse_fields, parse_labels
 from tiphys.server.answers import RequestError, status
 from tiphys.server.board import BoardChange, ExpiredError
-from tiphys.server.texts import Texts
+from tiphys.server.texts import Texts, encoded
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["Collection", "Empty", "Selection", "Watch", "events", "listed", "selection", "watched"]
+__all__ = [
+    "Collection",
+    "Empty",
+    "Selection",
+    "Watch",
+    "Wholes",
+    "events",
+    "listed",
+    "listed_text",
+    "selection",
+    "watched",
+]
 
 _LONGEST = 300.0  # seconds of a watch; its client begins another where it stood
 _ABOUT = "involvedObject."  # fields of events: what they are about
@@ -23,7 +37,8 @@ _BREATH = 0.02  # seconds in which changes are gathered
 
 
 class Collection(Protocol):
-    """What can be listed and followed: see :class:`tiphys.server.board.Board`."""
+    """What can be listed and followed: see :class:`tiphys.server.board.Board`. What :meth:`briefs` shows is
+    in the order of names."""
 
     @property
     def number(self) -> int: ...
@@ -31,6 +46,10 @@ class Collection(Protocol):
     def briefs(self) -> tuple[int, list[Workflow]]: ...
 
     def get(self, name: str) -> Workflow | None: ...
+
+    def whole(self, shown: Workflow) -> Workflow | None: ...
+
+    def text(self, shown: Workflow) -> bytes | None: ...
 
     def changes(self, since: int) -> Iterator[BoardChange]: ...
 
@@ -40,7 +59,19 @@ class Collection(Protocol):
 _TEXTS = Texts()
 
 
-class Empty:
+class Wholes:
+    """A collection of small objects: what :meth:`Collection.briefs` shows of them is all."""
+
+    def whole(self, shown: Workflow) -> Workflow | None:
+        """The object that was shown."""
+        return shown
+
+    def text(self, shown: Workflow) -> bytes | None:
+        """Its JSON."""
+        return encoded(shown)
+
+
+class Empty(Wholes):
     """What clients list that a store does not have."""
 
     def __init__(self, board: Collection) -> None:
@@ -69,6 +100,11 @@ class Selection:
 
     labels: tuple[Requirement, ...]
     fields: FieldSelector
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.labels and not self.fields.terms
 
     def holds(self, item: Workflow) -> bool:
         """Whether an object is one of them."""
@@ -102,22 +138,50 @@ def selection(query: Mapping[str, str]) -> Selection:
 def listed(
     collection: Collection, query: Mapping[str, str], kind: str, api_version: str, *, here: bool = True
 ) -> dict[str, object]:
-    """A list, of ``limit`` objects after ``continue``. ``here``: whether the namespace that is asked is the store's."""
+    """A list, of ``limit`` objects after ``continue``. ``here``: whether the namespace that is asked is the store's.
+    Raises as :func:`selection`; RequestError 400 for a limit that is no number."""
+    metadata, shown = _page(collection, query, here=here)
+    items = [item for each in shown if (item := collection.whole(each)) is not None]
+    return {"apiVersion": api_version, "kind": f"{kind}List", "metadata": metadata, "items": items}
+
+
+def listed_text(
+    collection: Collection, query: Mapping[str, str], kind: str, api_version: str, *, here: bool = True
+) -> bytes:
+    """The JSON of :func:`listed`."""
+    metadata, shown = _page(collection, query, here=here)
+    items = b",".join(text for each in shown if (text := collection.text(each)) is not None)
+    head = json.dumps({"apiVersion": api_version, "kind": f"{kind}List", "metadata": metadata})
+    return b'%s,"items":[%s]}' % (head.encode().removesuffix(b"}"), items)
+
+
+def _page(
+    collection: Collection, query: Mapping[str, str], *, here: bool
+) -> tuple[dict[str, object], list[Workflow]]:
+    """The metadata of a list, and what is shown of its objects. How many are left is told where all are meant, as
+    Kubernetes does (``ListMeta.remainingItemCount``): else each would have to be looked at."""
     chosen = selection(query)
     number, briefs = collection.briefs()
-    known = [each for each in briefs if here and chosen.holds(each)]
     try:
         after, most = query.get("continue", ""), int(query.get("limit") or 0)
+        if most < 0:
+            raise ValueError
     except ValueError:
         raise RequestError(400, f"the limit {query['limit'][:50]!r} is no number") from None
-    rest = [each for each in known if not after or each["metadata"]["name"] > after]
-    page = rest[:most] if most else rest
-    items = [item for each in page if (item := collection.get(each["metadata"]["name"])) is not None]
     metadata: dict[str, object] = {"resourceVersion": str(number)}
-    if len(page) < len(rest):
-        metadata["continue"] = page[-1]["metadata"]["name"]
-        metadata["remainingItemCount"] = len(rest) - len(page)
-    return {"apiVersion": api_version, "kind": f"{kind}List", "metadata": metadata, "items": items}
+    first = bisect_right(briefs, after, key=_name) if after else 0
+    rest = islice(briefs, first, None) if here else iter(())
+    found = rest if chosen.everything else filter(chosen.holds, rest)
+    shown = list(islice(found, most or None))
+    if next(found, None) is not None:
+        metadata["continue"] = _name(shown[-1])
+        if chosen.everything:
+            metadata["remainingItemCount"] = len(briefs) - first - len(shown)
+    return metadata, shown
+
+
+def _name(shown: Workflow) -> str:
+    return str(shown["metadata"]["name"])
 
 
 @dataclass
@@ -169,7 +233,9 @@ async def events(
         if since is None:
             since, briefs = collection.briefs()
             for each in briefs:
-                if here and watch.chosen.holds(each) and (item := await _whole(collection, each)) is not None:
+                if not here or not watch.chosen.holds(each):
+                    continue
+                if (item := await asyncio.to_thread(collection.whole, each)) is not None:
                     shown.add(item["metadata"]["name"])
                     yield "ADDED", item
             if watch.bookmark:
@@ -192,10 +258,6 @@ async def events(
             await asyncio.sleep(watch.breath)
     finally:
         unheard()
-
-
-async def _whole(collection: Collection, brief: Workflow) -> Workflow | None:
-    return await asyncio.to_thread(collection.get, brief["metadata"]["name"])
 
 
 def _changes(collection: Collection, since: int) -> list[BoardChange]:

@@ -51,7 +51,9 @@ class Desk:
         )
         self.crons = KeptObjects(self.board, "cronworkflows", "CronWorkflow")
         self.config_maps = KeptObjects(self.board, "configmaps", "ConfigMap", api="v1")
-        self.kept = {each.resource: each for each in (*self.templates, self.crons, self.config_maps)}
+        self.bindings = KeptObjects(self.board, "workfloweventbindings", "WorkflowEventBinding")
+        kept = (*self.templates, self.crons, self.config_maps, self.bindings)
+        self.kept = {each.resource: each for each in kept}
 
     def run(self, name: str) -> tuple[Workflow, RunRecord]:
         """A run, and what it has recorded. Raises RequestError 404."""
@@ -62,11 +64,12 @@ class Desk:
 
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is, RequestError 422 for
-        a ConfigMap whose values are no texts."""
+        a ConfigMap whose values are no texts. A binding is judged when an event comes, as on a cluster."""
         if given.get("kind") == self.config_maps.kind:
             data = given.get("data") or {}
             if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
                 raise RequestError(422, "data: a ConfigMap has texts, each under a key")
+        if given.get("kind") in (self.config_maps.kind, self.bindings.kind):
             return
         check_source(load_source(given), strict=False, argo=self.options.argo)
 

@@ -17,6 +17,7 @@ from tiphys.argo.time import rfc3339
 from tiphys.reference import contents
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board, BoardChange, ExpiredError
+from tiphys.server.collections import Wholes
 from tiphys.store.files import clear, write_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ARGO = "argoproj.io/v1alpha1"
 """The version of Argo's own resources."""
 
 
-class KeptObjects:
+class KeptObjects(Wholes):
     """The objects of one resource. ``namespaced``: they are of the store's namespace, else of none; ``called``: what
     errors call the resource."""
 

@@ -9,6 +9,7 @@ from tiphys.argo.names import pod_name
 from tiphys.argo.nodes import COMPLETED, is_hit, template_name
 from tiphys.argo.selectors import parse_labels
 from tiphys.server.board import Board, BoardChange
+from tiphys.server.collections import Wholes
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
@@ -31,7 +32,7 @@ def pods(workflow: Workflow) -> Iterator[JsonObject]:
             yield _pod(workflow, name, node)
 
 
-class PodCollection:
+class PodCollection(Wholes):
     """The pods of all runs, or of the one called ``run``: see :class:`tiphys.server.collections.Collection`."""
 
     def __init__(self, board: Board, run: str = "") -> None:

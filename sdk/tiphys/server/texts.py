@@ -7,7 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
-__all__ = ["Texts"]
+__all__ = ["Texts", "encoded"]
+
+
+def encoded(item: Mapping[str, object]) -> bytes:
+    """The JSON of an object."""
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Texts:
@@ -24,7 +29,7 @@ class Texts:
             found = self._kept.get(id(item))
         if found is not None and found[0] is item:
             return found[1]
-        text = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
+        text = encoded(item)
         with self._guard:
             self._kept[id(item)] = item, text  # which keeps it, and its number its own
             while len(self._kept) > self._most:

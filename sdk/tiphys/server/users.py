@@ -35,6 +35,7 @@ _RUNS = (
     ("api", "v1", "namespaces", "*", "pods"),
     ("api", "v1", "workflows"),
     ("api", "v1", "archived-workflows"),
+    ("api", "v1", "events"),
     ("upload-artifacts",),
     ("ui", "submit"),
     ("ui", "runs", "*", "do"),

@@ -16,18 +16,13 @@ __all__ = ["absent_routes"]
 
 
 def absent_routes(desk: Desk) -> list[Route]:
-    """Objects of Argo Events and bindings to them."""
-    found = [Route("/api/v1/events/{namespace}/{discriminator}", answered(_nobody, desk), methods=["POST"])]
-    for name in ("workflow-event-bindings", "sensors", "event-sources"):
-        for end in ("", "{namespace}"):
-            found.append(Route(f"/api/v1/{name}/{end}", answered(_none, desk), methods=["GET"]))
-    return found
+    """Objects of Argo Events."""
+    return [
+        Route(f"/api/v1/{name}/{end}", answered(_none, desk), methods=["GET"])
+        for name in ("sensors", "event-sources")
+        for end in ("", "{namespace}")
+    ]
 
 
 def _none(desk: Desk, asked: Asked) -> JsonObject:
     return {"metadata": {"resourceVersion": str(desk.board.number)}, "items": []}
-
-
-def _nobody(desk: Desk, asked: Asked) -> JsonObject:
-    """An event that no binding waits for."""
-    return {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import COMPLETED
@@ -96,18 +97,13 @@ def ended(workflow: Workflow) -> bool:
 
 def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:
     """A list, newest first. ``also``: what else must hold."""
-    number, briefs = board.briefs()
-    known = sorted(
-        (each for each in briefs if wanted.holds(each) and also(each)),
-        key=lambda each: (_began(each), board.born(each["metadata"]["name"])),
-        reverse=True,
-    )
-    rest = known[wanted.offset :]
-    shown = rest[: wanted.limit] if wanted.limit else rest
+    number, briefs = board.latest()
+    rest = islice((each for each in briefs if wanted.holds(each) and also(each)), wanted.offset, None)
+    shown = list(islice(rest, wanted.limit or None))
+    left = sum(1 for _ in (rest if wanted.counts else islice(rest, 1)))
     mask, metadata = FieldMask(fields), {"resourceVersion": str(number)}
     if not all(mask.excludes(part) for part in _UNSEEN):
         shown = [item for each in shown if (item := board.get(each["metadata"]["name"])) is not None]
-    left = max(len(rest) - wanted.limit, 0) if wanted.limit else 0
     told: dict[str, object] = {**metadata, **({"remainingItemCount": left} if wanted.counts else {})}
     if left:
         told["continue"] = str(wanted.offset + wanted.limit)
@@ -170,8 +166,3 @@ def _count(query: Mapping[str, str], key: str) -> int:
     if not text.isdecimal():
         raise RequestError(400, f"{key} must be int, and not negative")
     return int(text)
-
-
-def _began(brief: Workflow) -> str:
-    status = brief.get("status") or {}
-    return str(status.get("startedAt") or brief["metadata"].get("creationTimestamp") or "")

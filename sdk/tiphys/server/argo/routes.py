@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tiphys.server.argo.absent import absent_routes
 from tiphys.server.argo.archive import archive_routes
 from tiphys.server.argo.artifacts import artifact_routes
+from tiphys.server.argo.bindings import binding_routes
 from tiphys.server.argo.info import info_routes
 from tiphys.server.argo.streams import stream_routes
 from tiphys.server.argo.sync import sync_routes
@@ -33,6 +34,7 @@ def argo_routes(desk: Desk) -> list[Route]:
         artifact_routes,
         upload_routes,
         sync_routes,
+        binding_routes,
         absent_routes,
     )
     return [route for routes in rooms for route in routes(desk)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
     from tiphys.server.desk import Desk
 
-__all__ = ["submitted"]
+__all__ = ["referring", "submitted"]
 
 _LABEL = "workflows.argoproj.io/"
 _KINDS = {
@@ -52,7 +52,7 @@ def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool, bool]:
     if resource == "cronworkflows":
         made = _scheduled(cast("JsonObject", kept), name)
     else:
-        made = _referring(name, cluster=resource == "clusterworkflowtemplates")
+        made = referring(name, cluster=resource == "clusterworkflowtemplates")
     options = asked.body.get("submitOptions")
     found = options if isinstance(options, dict) else {}
     _apply(made, found)
@@ -62,7 +62,8 @@ def submitted(desk: Desk, asked: Asked) -> tuple[GivenObject, bool, bool]:
     return cast("GivenObject", made), found.get("dryRun") is True, found.get("serverDryRun") is True
 
 
-def _referring(name: str, *, cluster: bool) -> JsonObject:
+def referring(name: str, *, cluster: bool) -> JsonObject:
+    """A Workflow that is what a kept template says; ``cluster``: a ClusterWorkflowTemplate."""
     reference: JsonObject = {"name": name, **({"clusterScope": True} if cluster else {})}
     label = f"{_LABEL}{'cluster-' if cluster else ''}workflow-template"
     return {

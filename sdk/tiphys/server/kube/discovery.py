@@ -51,7 +51,7 @@ ARGO = (
         verbs=_CHANGED,
     ),
     ApiResource("cronworkflows", "CronWorkflow", ("cwf", "cronwf"), verbs=_CHANGED),
-    ApiResource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",), verbs=_ABSENT),
+    ApiResource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",), verbs=_CHANGED),
     ApiResource("eventsources", "EventSource", verbs=_ABSENT),
     ApiResource("sensors", "Sensor", verbs=_ABSENT),
 )

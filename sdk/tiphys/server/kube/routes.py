@@ -13,7 +13,7 @@ from starlette.routing import Route
 from tiphys.argo.jsonpatch import merge_patch
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_in, json_of, until_gone
-from tiphys.server.collections import Empty, Watch, listed, selection, watched
+from tiphys.server.collections import Empty, Watch, listed_text, selection, watched
 from tiphys.server.differences import wanted
 from tiphys.server.kube import discovery
 from tiphys.server.kube.config_maps import MAGIC, config_map_of
@@ -121,8 +121,9 @@ def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> 
             lines = until_gone(request, watched(asked, watch, here=here))
             return StreamingResponse(lines, media_type="application/json")
 
-        def page() -> Response:  # a long list is made to JSON beside the others' answers, too
-            return JSONResponse(listed(asked, query, kind, version, here=here))
+        def page() -> Response:  # a long list is made beside the others' answers, too
+            text = listed_text(asked, query, kind, version, here=here)
+            return Response(text, media_type="application/json")
 
         return await asyncio.to_thread(page)
 
