@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.nodes import ENDED
 from tiphys.records.points import log_sizes
 from tiphys.runs.local.logs import GrowingLog
+from tiphys.server.pods import MAIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,16 +30,25 @@ _PERIOD = 0.1  # seconds between two looks at a log that grows
 
 
 async def pod_log(
-    board: Board, run: str, node: str, *, follow: bool, tail: int | None, times: bool
+    board: Board, run: str, node: str, *, follow: bool, tail: int | None, times: bool, container: str = MAIN
 ) -> AsyncIterator[bytes]:
     """The lines of the step ``node`` of a run, as :func:`timed_lines`; ``times``: each begins with its, in RFC 3339."""
     sizes = await asyncio.to_thread(log_sizes, board.store.run(run)) if times else {}
-    async for at, line in timed_lines(board, run, node, sizes.get(node, ()), follow=follow, tail=tail):
+    known = sizes.get(node, ())
+    found = timed_lines(board, run, node, known, follow=follow, tail=tail, container=container)
+    async for at, line in found:
         yield (shown_time(at) + b" " if times else b"") + line + b"\n"
 
 
 async def timed_lines(
-    board: Board, run: str, node: str, sizes: Sequence[tuple[int, float]], *, follow: bool, tail: int | None
+    board: Board,
+    run: str,
+    node: str,
+    sizes: Sequence[tuple[int, float]],
+    *,
+    follow: bool,
+    tail: int | None,
+    container: str = MAIN,
 ) -> AsyncIterator[tuple[float, bytes]]:
     """The lines of the step ``node`` of a run, with times; with ``follow`` until it has ended. ``sizes``: how long its
     log was and when, as :func:`tiphys.records.points.log_sizes` has it; ``tail``: only the last so many.
@@ -48,7 +58,10 @@ async def timed_lines(
     a log at whose size nobody looked it is when the step started. Starts are known to the second, so of one that was
     whole soon after it is the time of its last line: steps that follow each other keep their order.
     """
-    path = board.store.run(run) / "logs" / f"{node}.log"
+    name = node if container == MAIN else f"{node}.{container}"
+    path = board.store.run(run) / "logs" / f"{name}.log"
+    if container != MAIN:
+        sizes = ()  # the engine looks at those of ``main``
     log = GrowingLog(path)
     at, first = 0.0, True
     while True:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.names import pod_name
 from tiphys.argo.nodes import COMPLETED, is_hit, template_name
 from tiphys.argo.selectors import parse_labels
+from tiphys.argo.types import Template
+from tiphys.records.requests import templates_of
 from tiphys.server.board import Board, BoardChange
 from tiphys.server.collections import Wholes
 
 if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Node, Workflow
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["POD_LABEL", "PodCollection", "pods"]
+__all__ = ["MAIN", "POD_LABEL", "PodCollection", "containers_of", "pods"]
 
 _LABEL = "workflows.argoproj.io/"
 POD_LABEL = f"{_LABEL}workflow"
 """The label of a pod that names its Workflow."""
+MAIN = "main"
+"""The container of a step; others are those of a container set, sidecars and init containers."""
 _PHASES = {"Succeeded": "Succeeded", "Running": "Running", "Pending": "Pending", "": "Pending"}
 
 
@@ -30,6 +35,12 @@ def pods(workflow: Workflow) -> Iterator[JsonObject]:
     for node in ((workflow.get("status") or {}).get("nodes") or {}).values():
         if node.get("type") == "Pod" and not is_hit(node):
             yield _pod(workflow, name, node)
+
+
+def containers_of(pod: Mapping[str, object]) -> set[str]:
+    """The names of a pod's containers."""
+    spec = cast("Mapping[str, Sequence[Mapping[str, str]]]", pod["spec"])
+    return {each["name"] for key in ("initContainers", "containers") for each in spec.get(key, ())}
 
 
 class PodCollection(Wholes):
@@ -80,17 +91,27 @@ class PodCollection(Wholes):
         return self._board.hear(heard)
 
 
-def _image(workflow: Workflow, node: Node) -> str:
-    """The image of a node's container, as its template names it; empty for a template of another object."""
-    for template in (workflow.get("spec") or {}).get("templates") or ():
-        if template.get("name") == node.get("templateName"):
-            return str((template.get("container") or template.get("script") or {}).get("image") or "")
-    return ""
+def _containers(workflow: Workflow, node: Node) -> tuple[list[JsonObject], list[JsonObject]]:
+    """The init containers of a node's pod, and the others, each with name and image, as its template has them;
+    ``main`` alone where it is not known."""
+    name, nothing = template_name(node), Template()
+    found = next((each for each in templates_of(workflow) if each.get("name") == name), nothing)
+    own: Iterable[ContainerSpec] = (found.get("containerSet") or {}).get("containers") or [
+        {**(found.get("container") or found.get("script") or {}), "name": MAIN}
+    ]
+    return _named(found.get("initContainers")), _named([*own, *(found.get("sidecars") or ())])
+
+
+def _named(containers: Iterable[ContainerSpec] | None) -> list[JsonObject]:
+    return [
+        {"name": str(each.get("name") or ""), "image": str(each.get("image") or "")}
+        for each in containers or ()
+    ]
 
 
 def _pod(workflow: Workflow, name: str, node: Node) -> JsonObject:
     metadata, phase = workflow["metadata"], str(node.get("phase") or "")
-    ended, image = phase in COMPLETED, _image(workflow, node)
+    ended, (first, containers) = phase in COMPLETED, _containers(workflow, node)
     started, finished = node.get("startedAt"), node.get("finishedAt")
     if ended:
         code = int((node.get("outputs") or {}).get("exitCode") or (0 if phase == "Succeeded" else 1))
@@ -129,7 +150,8 @@ def _pod(workflow: Workflow, name: str, node: Node) -> JsonObject:
             ],
         },
         "spec": {
-            "containers": [{"name": "main", "image": image}],
+            **({"initContainers": [*first]} if first else {}),
+            "containers": [*containers],
             "nodeName": node.get("hostNodeName") or "localhost",
         },
         "status": {
@@ -138,13 +160,13 @@ def _pod(workflow: Workflow, name: str, node: Node) -> JsonObject:
             "message": node.get("message") or "",
             "containerStatuses": [
                 {
-                    "name": "main",
-                    "image": image,
+                    **each,
                     "imageID": "",
                     "ready": phase == "Running",
                     "restartCount": 0,
                     "state": state,
                 }
+                for each in containers
             ],
         },
     }

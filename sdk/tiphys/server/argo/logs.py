@@ -17,7 +17,7 @@ from tiphys.records.points import log_sizes
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.lists import ended
 from tiphys.server.logs import shown_time, timed_lines
-from tiphys.server.pods import PodCollection
+from tiphys.server.pods import MAIN, PodCollection, containers_of
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -40,7 +40,8 @@ class LogsAsked:
     times: bool
     tail: int | None
     since: float
-    nothing: bool  # a container is meant that writes no log here
+    container: str
+    previous: bool  # of the container before this one, which never is: a retry is another pod
 
     @classmethod
     def of(cls, query: Mapping[str, str], pod: str = "") -> LogsAsked:
@@ -60,7 +61,6 @@ class LogsAsked:
         except re.error as error:
             raise RequestError(400, f'failed to compile "{query["grep"]}": {error}') from None
         ago, since = number("sinceSeconds"), number("sinceTime.seconds")
-        container = query.get("logOptions.container", "") or "main"
         return cls(
             pod or query.get("podName", ""),
             tuple(parse_labels(query.get("selector", ""))),
@@ -69,14 +69,16 @@ class LogsAsked:
             flag("timestamps"),
             number("tailLines"),
             time.time() - ago if ago is not None else float(since or 0),
-            container != "main" or flag("previous"),
+            query.get("logOptions.container", "") or MAIN,
+            flag("previous"),
         )
 
     def means(self, pod: Workflow) -> bool:
         """Whether the log of a pod is wanted: it has begun."""
         metadata = pod["metadata"]
         return (
-            not self.nothing
+            not self.previous
+            and self.container in containers_of(pod)
             and self.pod in ("", metadata["name"])
             and matches_labels(self.labels, metadata.get("labels"))
             and (pod.get("status") or {}).get("phase") != "Pending"
@@ -92,7 +94,15 @@ async def run_logs(board: Board, run: str, wanted: LogsAsked) -> AsyncIterator[t
 
     async def read(pod: Workflow) -> None:
         name, node = pod["metadata"]["name"], pod["metadata"]["annotations"][_NODE]
-        found = timed_lines(board, run, node, sizes.get(node, ()), follow=wanted.follow, tail=wanted.tail)
+        found = timed_lines(
+            board,
+            run,
+            node,
+            sizes.get(node, ()),
+            follow=wanted.follow,
+            tail=wanted.tail,
+            container=wanted.container,
+        )
         async for at, line in found:
             if at >= wanted.since:
                 await lines.put((at, name, line))

@@ -20,7 +20,7 @@ from tiphys.server.kube.config_maps import MAGIC, config_map_of
 from tiphys.server.kube.surroundings import Answer, surroundings
 from tiphys.server.logs import pod_log
 from tiphys.server.objects import ARGO
-from tiphys.server.pods import POD_LABEL, PodCollection
+from tiphys.server.pods import MAIN, POD_LABEL, PodCollection, containers_of
 from tiphys.server.verbs import carry_out, delete
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = ["routes"]
 
 _WORKFLOWS = "workflows.argoproj.io"
 _APPLY = "application/apply-patch"
+_ARGOS = ("init", "wait")  # containers of Argo's executor, which is not there
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -242,8 +243,12 @@ def _log(desk: Desk) -> Answer:
     async def answer(request: Request) -> Response:
         query = request.query_params
         pod = await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request)
-        if query.get("container", "main") != "main":
+        container = query.get("container") or MAIN
+        if container in _ARGOS:
             return PlainTextResponse("")
+        if container not in containers_of(pod):
+            name = pod["metadata"]["name"]
+            raise RequestError(400, f"container {container[:200]} is not valid for pod {name}")
         lines = pod_log(
             desk.board,
             pod["metadata"]["labels"][POD_LABEL],
@@ -251,6 +256,7 @@ def _log(desk: Desk) -> Answer:
             follow=query.get("follow") in ("true", "1"),
             tail=int(query["tailLines"]) if query.get("tailLines", "").isdigit() else None,
             times=query.get("timestamps") in ("true", "1"),
+            container=container,
         )
         return StreamingResponse(until_gone(request, lines), media_type="text/plain; charset=utf-8")
 
