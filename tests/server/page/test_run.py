@@ -100,3 +100,27 @@ def test_without_a_script_a_step_that_failed_is_retried_from_the_page(tmp_path: 
         page.wait_for_url(f"**/ui/runs/{name}")
         assert page.locator("h1", has_text=name).count() == 1
         assert client.desk.board.get(name) is not None
+
+
+@needs_browser
+def test_a_plan_that_is_too_large_is_seen_where_something_happens_and_whole_when_asked(
+    tmp_path: Path,
+) -> None:
+    wide = copy.deepcopy(FAILS)
+    first: Any = wide["spec"]["templates"][0]["dag"]["tasks"]  # type: ignore[index]
+    for number in range(25):
+        first.append({"name": f"t{number}", "template": "good"})
+    wide["metadata"] = {"name": "wide"}
+    run(wide, options=RunOptions(store=tmp_path, images={"*": "host"}))
+    with visitor(tmp_path) as client, browsing(client) as page:
+        page.goto("/ui/runs/wide")
+        picture, bad = page.locator(".picture"), page.locator(".item.bad .box")
+        around, inside = picture.bounding_box(), bad.bounding_box()
+        assert around is not None and inside is not None
+        assert around["x"] <= inside["x"] and inside["x"] + inside["width"] <= around["x"] + around["width"]
+        assert picture.evaluate("each => each.scrollWidth > each.clientWidth")
+        button = page.get_by_role("button", name="Whole plan")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        assert picture.evaluate("each => each.scrollWidth <= each.clientWidth")
+        assert violations(page) == []

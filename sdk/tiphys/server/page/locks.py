@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from tiphys.argo.time import seconds
 from tiphys.queue import Locks
 from tiphys.queue.permits import Permits
 from tiphys.queue.rules import load_rules
@@ -31,14 +32,25 @@ NAV = ("Locks", "/ui/locks")
 
 
 @dataclass(frozen=True)
+class Somebody:
+    """Who holds a lock, or waits for it: a run, or a step of one. ``link``: where its run is, empty for none;
+    ``since``: seconds since the epoch, 0 where the store does not say."""
+
+    name: str
+    link: str
+    since: float
+
+
+@dataclass(frozen=True)
 class WaitsFor:
-    """Who of a run waits for which lock, at which place, and who has it (names and the paths of their runs)."""
+    """Who of a run waits for which lock, at which place, since when, and who has it."""
 
     who: str
     lock: str
     place: int
     of: int
-    holders: list[tuple[str, str]]
+    since: float
+    holders: list[Somebody]
 
 
 def _locks(desk: Desk) -> list[Lock]:
@@ -53,10 +65,26 @@ def _pools(desk: Desk) -> list[PoolTold]:
         return pools_told(permits.view(), time.time())
 
 
-def _run_of(holder: str) -> tuple[str, str]:
-    """A holder (``NAMESPACE/RUN`` or ``NAMESPACE/RUN/NODE``) and where its run is."""
-    parts = holder.split("/")
-    return holder, link("runs", parts[1]) if len(parts) > 1 else ""
+def _somebody(desk: Desk, holder: str) -> Somebody:
+    """Of a holder, ``NAMESPACE/RUN`` or ``NAMESPACE/RUN/NODE``. A node begins to wait when it comes to be, and has
+    another beginning when it has its locks; a run is created, and then starts."""
+    _, name, identity = (*holder.split("/", 2), "", "")[:3]
+    workflow = desk.board.get(name) if name else None
+    if workflow is None:
+        return Somebody(holder, link("runs", name) if name else "", 0.0)
+    status = workflow.get("status") or {}
+    if not identity:
+        at = status.get("startedAt") or workflow["metadata"].get("creationTimestamp")
+        return Somebody(name, link("runs", name), _time(at))
+    node = (status.get("nodes") or {}).get(identity)
+    if node is None:
+        return Somebody(holder, link("runs", name), 0.0)
+    shown = f"{name}: {node.get('displayName') or identity}"
+    return Somebody(shown, link("runs", name, "steps", identity), _time(node.get("startedAt")))
+
+
+def _time(at: str | None) -> float:
+    return seconds(at) if at else 0.0
 
 
 def waiting_of(desk: Desk, run: RunRecord) -> list[WaitsFor]:
@@ -68,8 +96,9 @@ def waiting_of(desk: Desk, run: RunRecord) -> list[WaitsFor]:
         for place, name in enumerate(lock.waiting, 1):
             if f"{name}/".startswith(f"{mine}/"):
                 who = name.removeprefix(mine).lstrip("/")
-                holders = [_run_of(each) for each in lock.holders]
-                found.append(WaitsFor(steps.get(who, who), lock.name, place, len(lock.waiting), holders))
+                holders = [_somebody(desk, each) for each in lock.holders]
+                since, of = _somebody(desk, name).since, len(lock.waiting)
+                found.append(WaitsFor(steps.get(who, who), lock.name, place, of, since, holders))
     return found
 
 
@@ -79,8 +108,8 @@ def routes(frame: Frame) -> list[Route]:
             (
                 each.name,
                 each.limit,
-                [_run_of(one) for one in each.holders],
-                [_run_of(one) for one in each.waiting],
+                [_somebody(frame.desk, one) for one in each.holders],
+                [_somebody(frame.desk, one) for one in each.waiting],
             )
             for each in _locks(frame.desk)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -127,6 +128,7 @@ def routes(frame: Frame) -> list[Route]:
             left_out=left_out,
             causes=run.causes(),
             waiting=waiting_of(frame.desk, run) if run.phase in ACTIVE else [],
+            now=time.time(),
         )
 
     async def feed(request: Request) -> Response:

@@ -62,6 +62,31 @@ function followLog(part) {
   source.addEventListener("end", () => source.close());
 }
 
+// A large plan is looked at where something happens; the whole of it fits when that is asked for.
+function place(picture) {
+  const plan = picture.querySelector("svg");
+  const fits = plan && plan.clientWidth <= picture.clientWidth && plan.clientHeight <= picture.clientHeight;
+  if (!plan || fits) return;
+  const item = [".bad", ".run", ".wait", ""].map((each) => plan.querySelector(`.item${each}`)).find((each) => each);
+  const look = () => {
+    const [around, inside] = [picture.getBoundingClientRect(), item.getBoundingClientRect()];
+    picture.scrollLeft += inside.left - around.left - (around.width - inside.width) / 2;
+    picture.scrollTop += Math.max(inside.top - around.top - around.height / 2, -picture.scrollTop);
+  };
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Whole plan";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    const whole = picture.classList.toggle("whole");
+    button.setAttribute("aria-pressed", String(whole));
+    if (!whole && item) look();
+  });
+  picture.before(button);
+  if (item) look();
+}
+
+for (const each of document.querySelectorAll(".picture")) place(each);
 if (main?.dataset.feed) follow(main.dataset.feed);
 for (const part of document.querySelectorAll("[data-log]")) followLog(part);
 for (const place of document.querySelectorAll(".logs pre")) place.scrollTop = place.scrollHeight;
