@@ -34,16 +34,20 @@ _PERIOD = 0.4  # seconds between two looks at logs that grow
 
 
 def _files(folder: Path, workflow: Workflow, step: str) -> Iterator[tuple[str, Path]]:
-    """The logs that there are, by the names of steps; ``step``: only those of this node and its attempts."""
+    """The logs that there are, by the names of steps, and of containers beside ``main``; ``step``: only those of this
+    node and its attempts."""
     name, nodes = workflow["metadata"]["name"], (workflow.get("status") or {}).get("nodes") or {}
     wanted = {step, *(nodes[step].get("children") or ())} if step in nodes else {step}
     for path in sorted(folder.glob("*.log"), key=lambda each: each.name):
-        pod = path.name.removesuffix(".log")
+        pod, container = path.name.removesuffix(".log"), ""
+        if pod not in nodes and pod.rpartition(".")[0] in nodes:
+            pod, _, container = pod.rpartition(".")
         if step and not any(pod == each or pod.startswith(f"{each}-") for each in wanted):
             workers = nodes.get(step, {}).get("templateName", "")
             if not workers or f"-{step}-" not in f"-{pod}-":
                 continue
-        yield (origin(nodes[pod], name) if pod in nodes else pod.removeprefix(f"{name}-")), path
+        title = origin(nodes[pod], name) if pod in nodes else pod.removeprefix(f"{name}-")
+        yield f"{title} · {container}" if container else title, path
 
 
 def _lines(log: GrowingLog, *, last: bool) -> list[str]:
