@@ -23,7 +23,7 @@ demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -m 'not cluster' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m 'not cluster' --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # needs root and the throw-away cluster: see docs/cluster.md
 cluster-test: $(STAMP)dev$(KIND)

@@ -124,3 +124,29 @@ def test_a_plan_that_is_too_large_is_seen_where_something_happens_and_whole_when
         assert button.get_attribute("aria-pressed") == "true"
         assert picture.evaluate("each => each.scrollWidth <= each.clientWidth")
         assert violations(page) == []
+
+
+def test_of_very_many_steps_those_that_did_not_succeed_are_shown_and_all_when_asked(tmp_path: Path) -> None:
+    loop: Any = copy.deepcopy(FAILS)
+    items = ["0"] * 150 + ["7"] + ["0"] * 149
+    task = {"name": "each", "template": "end", "withItems": items}
+    task["arguments"] = {"parameters": [{"name": "code", "value": "{{item}}"}]}
+    loop["metadata"] = {"name": "loop"}
+    loop["spec"]["templates"] = [
+        {"name": "main", "dag": {"tasks": [task]}},
+        {
+            "name": "end",
+            "inputs": {"parameters": [{"name": "code"}]},
+            "container": {"image": "x", "command": ["sh", "-c"], "args": ["exit {{inputs.parameters.code}}"]},
+        },
+    ]
+    run(loop, options=RunOptions(store=tmp_path, images={"*": "host"}))
+    with visitor(tmp_path) as client:
+        text = client.get("/ui/runs/loop").text
+        steps = text.partition('id="tree"')[2].partition("</section>")[0]
+        assert steps.count("<li><a") == 200 and "each(150:7)" in steps
+        assert '100 more, <a href="/ui/runs/loop?steps=all#h-steps">show all</a>' in steps
+        every = (
+            client.get("/ui/runs/loop?steps=all").text.partition('id="tree"')[2].partition("</section>")[0]
+        )
+        assert every.count("<li><a") == 300 and "show all" not in every

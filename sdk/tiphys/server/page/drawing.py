@@ -16,7 +16,7 @@ from tiphys.terminal import plain
 if TYPE_CHECKING:
     from tiphys.graph import Group, PlannedGraph, PlannedItem
 
-__all__ = ["SIGNS", "drawing"]
+__all__ = ["SIGNS", "LaidOut", "drawing", "laid_out"]
 
 SIGNS = {"ok": "✓", "bad": "✗", "run": "▶", "wait": "…", "hit": "↺", "none": "–", "": "○"}
 _MARGIN, _PADDING, _HEADER, _TALL = 6.0, 14.0, 34.0, 52.0
@@ -39,9 +39,22 @@ class _Picture:
     group: Group
 
 
-def drawing(plan: PlannedGraph, states: Mapping[str, ItemState], link: Callable[[ItemState], str]) -> str:
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """A plan with the places of its boxes, which do not change while it runs."""
+
+    plan: PlannedGraph
+    pictures: tuple[_Picture, ...]
+
+
+def laid_out(plan: PlannedGraph) -> LaidOut:
+    """Where each box is."""
+    return LaidOut(plan, tuple(_picture(group) for group in (plan.main, plan.exit) if group is not None))
+
+
+def drawing(placed: LaidOut, states: Mapping[str, ItemState], link: Callable[[ItemState], str]) -> str:
     """``link``: where a box leads; empty for nowhere."""
-    pictures = [_picture(group) for group in (plan.main, plan.exit) if group is not None]
+    pictures = placed.pictures
     width = max([each.place.width for each in pictures] + [_NARROW]) + 2 * _MARGIN
     body: list[str] = []
     at = _MARGIN

@@ -16,7 +16,7 @@ from tiphys.errors import TiphysError
 from tiphys.graph import plan
 from tiphys.pages.html import phase_class
 from tiphys.runs.records import record_of
-from tiphys.server.page.drawing import SIGNS, drawing
+from tiphys.server.page.drawing import SIGNS, LaidOut, drawing, laid_out
 from tiphys.server.page.feed import events, told
 from tiphys.server.page.locks import waiting_of
 from tiphys.server.page.states import ItemState, item_states
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from tiphys.graph import PlannedGraph
     from tiphys.server.page.frame import Frame
 
-__all__ = ["NAV", "Branch", "routes", "tree"]
+__all__ = ["NAV", "Branch", "routes", "shortened", "tree"]
 
 NAV = None
+_MOST = 200  # steps beside each other in the list, where not all are asked for
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Branch:
     hit: bool
     message: str
     inner: list[Branch] = field(default_factory=list)
+    left_out: int = 0  # of those inside
 
 
 def tree(workflow: Workflow) -> list[Branch]:
@@ -75,6 +77,18 @@ def tree(workflow: Workflow) -> list[Branch]:
         where = branches[around].inner if around in branches and around != identity else top
         where.append(branches[identity])
     return top[0].inner + top[1:] if top and top[0].inner else top
+
+
+def shortened(found: list[Branch], most: int = _MOST) -> tuple[list[Branch], int]:
+    """Those that are shown, and how many are not: of more than ``most`` beside each other first go those that
+    succeeded, the last of them first."""
+    shown = found
+    if len(found) > most:
+        ranked = sorted(range(len(found)), key=lambda place: (found[place].phase == "Succeeded", place))
+        shown = [found[place] for place in sorted(ranked[:most])]
+    for each in shown:
+        each.inner, each.left_out = shortened(each.inner, most)
+    return shown, len(found) - len(shown)
 
 
 def _order(node: Node) -> tuple[str, str]:
@@ -107,9 +121,12 @@ def routes(frame: Frame) -> list[Route]:
         picture = _plan_of(workflow)
         svg = ""
         if picture is not None:
-            states = item_states(picture, workflow, run)
+            states = item_states(picture.plan, workflow, run)
             svg = drawing(picture, states, lambda state: _link(run.name, state))
         times, axis, left_out = rows(run)
+        steps, more = tree(workflow), 0
+        if request.query_params.get("steps") != "all":
+            steps, more = shortened(steps)
         return frame.show(
             request,
             "run.html",
@@ -122,7 +139,8 @@ def routes(frame: Frame) -> list[Route]:
             suspended=bool((workflow.get("spec") or {}).get("suspend")),
             gates=[each for each in run.steps if each.kind == "Suspend" and each.phase == "Running"],
             graph=frame.drawn(svg),
-            tree=tree(workflow),
+            tree=steps,
+            more=more,
             times=[(each.step, frame.drawn(each.svg)) for each in times],
             axis=axis,
             left_out=left_out,
@@ -144,7 +162,7 @@ def routes(frame: Frame) -> list[Route]:
                 return {"gone": True}
             run = record_of(workflow, board.store, name)
             picture = _plan_of(workflow)
-            now = _told(item_states(picture, workflow, run)) if picture is not None else {}
+            now = _told(item_states(picture.plan, workflow, run)) if picture is not None else {}
             changed = {key: each for key, each in now.items() if before.get(key) != each}
             before.update(now)
             said = "" if phases[-1:] in ([], [run.phase]) else f"{run.name}: {run.phase}"
@@ -177,15 +195,16 @@ class _Plannable:
     workflow: Workflow = field(compare=False)
 
 
-def _plan_of(workflow: Workflow) -> PlannedGraph | None:
+def _plan_of(workflow: Workflow) -> LaidOut | None:
     status = workflow.get("status") or {}
     stored = "storedWorkflowTemplateSpec" in status or "storedTemplates" in status
     return _kept(_Plannable(str(workflow["metadata"].get("uid")), stored, workflow))
 
 
 @lru_cache(maxsize=32)
-def _kept(of: _Plannable) -> PlannedGraph | None:
-    return planned(of.workflow)
+def _kept(of: _Plannable) -> LaidOut | None:
+    found = planned(of.workflow)
+    return laid_out(found) if found is not None else None
 
 
 def _link(run: str, state: ItemState) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tiphys.pages.gantt import bars, last
@@ -36,7 +36,7 @@ def rows(run: RunRecord) -> tuple[list[TimeRow], list[str], int]:
     kept = sorted(steps, key=lambda step: (step.phase == "Succeeded", -step.seconds, step.name))[:MOST]
     start = min(each.started for each in kept)
     end = max([run.finished or time.time(), *(last(each) for each in kept), start + 1])
-    waits = {each.node: each.cost.waited for each in cost(run).steps}
+    waits = {each.node: each.cost.waited for each in cost(replace(run, steps=tuple(kept))).steps}
     found = [
         TimeRow(step, _drawn(bars(step, waits.get(step.node, 0.0), end), start, end))
         for step in sorted(kept, key=lambda step: (step.started, step.name))
