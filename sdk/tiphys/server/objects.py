@@ -41,7 +41,7 @@ class KeptObjects(Wholes):
         self.board, self.resource, self.kind, self.api = board, resource, kind, api
         self.called = f"{resource}.argoproj.io" if api == ARGO else resource
         self.namespaced = namespaced
-        self._folder = board.store.root / "objects" / resource
+        self._folder = board.store.objects(resource)
         self._guard = threading.RLock()
         self._objects: dict[str, Workflow] = {}
         self._born: dict[str, int] = {}

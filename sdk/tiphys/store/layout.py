@@ -49,6 +49,10 @@ class Store:
         """The folder of a run, which is made where it is not there."""
         return self._folder("runs", name)
 
+    def objects(self, resource: str) -> Path:
+        """The folder of what a server keeps of a resource (``configmaps``), a file for each object, ``NAME.json``."""
+        return self.root / "objects" / resource
+
     def has_run(self, name: str) -> bool:
         """Whether there is a run of that name; to ask makes no folder."""
         return _NAME.fullmatch(name) is not None and (self.root / "runs" / name).is_dir()

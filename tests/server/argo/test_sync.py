@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import kubernetes
 import pytest
 
 from tests.server.argo.conftest import Ask
-from tests.server.running import HELLO, Running
+from tests.server.running import GATE, HELLO, Running
 
 WHERE = ("--type", "configmap", "--cm-name", "limits")
 
@@ -67,3 +68,24 @@ def test_a_workflow_waits_for_what_is_kept(running: Running) -> None:
         core.delete_namespaced_config_map("site", "argo")
         lost = running.submit({**HELLO, "spec": spec})
         running.until(lost, "Error", "Failed")
+
+
+def test_a_run_that_waits_goes_on_when_the_limit_is_raised(running: Running, argo: Ask) -> None:
+    with running.client() as client:
+        core = kubernetes.client.CoreV1Api(client)
+        core.create_namespaced_config_map("argo", {"metadata": {"name": "narrow"}, "data": {"doors": "1"}})
+        semaphore = {"configMapKeyRef": {"name": "narrow", "key": "doors"}}
+        spec: Any = {**GATE["spec"], "synchronization": {"semaphores": [semaphore]}}  # type: ignore[dict-item]
+        first = running.submit({**GATE, "spec": spec})
+        running.until(first, "Suspended")
+        second = running.submit({**GATE, "spec": spec})
+        until = time.monotonic() + 60
+        while "Lock status: 0/1" not in str(running.get(second).get("status")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        argo("sync", "update", "doors", "--cm-name", "narrow", "--limit", "2", "--type", "configmap")
+        running.until(second, "Suspended")
+        core.delete_namespaced_config_map("narrow", "argo")  # the last limit that was known holds
+        for name in (first, second):
+            argo("resume", name)
+            running.until(name, "Succeeded")

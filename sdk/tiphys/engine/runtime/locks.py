@@ -16,6 +16,7 @@ from tiphys.argo.pools import Weight, weight_of
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.lookout import Lookout
+from tiphys.engine.runtime.kept import KeptConfigMaps
 from tiphys.errors import RunError
 from tiphys.expr.gotext import atoi
 from tiphys.queue import Granted, Locks, Outcome, Refused, Waiting
@@ -62,6 +63,7 @@ class Synchronizer:
         self._lookout = Lookout(host.loop, self._look)
         self._opened: Locks | None = None
         self._opened_permits: Permits | None = None
+        self._kept = KeptConfigMaps(host.store)
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
         # nodes that hold, or will, and can do with less
         self._elastic: dict[str, tuple[Bid, Weight]] = {}
@@ -236,7 +238,8 @@ class Synchronizer:
         return [each for each in (self._opened, self._opened_permits) if each is not None]
 
     def _look(self) -> bool:
-        if any([each.news() for each in self._tables()]):  # of both, whatever the first says
+        news = [each.news() for each in self._tables()]  # of both, whatever the first says
+        if any(news) or self._kept.changed():
             self._again()
         watches = self.watch is not None and self.watch()
         if self._waiting or watches:
@@ -337,8 +340,14 @@ class Synchronizer:
         if kind == "Database":
             limit = self._table.limit("/".join((namespace, *rest)))
         else:
-            data = self._host.objects.configmap(rest[0]) or {}
-            limit = atoi(data.get(rest[-1], b"").decode(errors="replace"))
+            limit = atoi(self._said(rest[0], rest[-1]))
         if limit is not None:
             self._known[name] = limit
         return self._known.get(name, 0)
+
+    def _said(self, name: str, key: str) -> str:
+        """What a ConfigMap has under a key; one that a server kept when the run was submitted, as it keeps it now."""
+        given = self._host.objects.raw("ConfigMap", name) or {}
+        if (given.get("metadata") or {}).get("uid") and (now := self._kept.data(name)) is not None:
+            return now.get(key, "")
+        return (self._host.objects.configmap(name) or {}).get(key, b"").decode(errors="replace")
