@@ -277,7 +277,7 @@ def node_changes(server: Server, store: Store) -> dict[str, Any]:
 # -- submissions and runs -------------------------------------------------------------------------------------------
 
 
-def submissions(server: Server, times: int = 20) -> dict[str, Any]:
+def submissions(server: Server, times: int = 100) -> dict[str, Any]:
     """From the request to the answer, and from the answer to the run's end as its file says it."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {**server.headers, "Content-Type": "application/json"}
@@ -297,7 +297,7 @@ def submissions(server: Server, times: int = 20) -> dict[str, Any]:
     return {"answered": spread(accepted), "ended_after_the_answer": spread(ended)}
 
 
-def beside(store: Store, steps: int = 60, rounds: int = 4) -> dict[str, Any]:
+def beside(store: Store, steps: int = 60, rounds: int = 16) -> dict[str, Any]:
     """A run's wall and CPU seconds a node, with a server on its store and without, in turns."""
     runs = iter(range(1000))
 

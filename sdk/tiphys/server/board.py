@@ -90,6 +90,7 @@ class Board:
         self._recent = RecentRuns()
         self._told: dict[tuple[str, int], Workflow] = {}  # of the last changes
         self._guard = threading.RLock()
+        self._scanning = threading.Lock()
         self._heard: set[Callable[[], None]] = set()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -250,27 +251,35 @@ class Board:
     # -- looking ----------------------------------------------------------------------------------------------
 
     def look(self, *names: str) -> None:
-        """Take in what has changed in the store: the runs that go on, those that came or went, and ``names``. Of the
-        others, which have ended, a few at a time: only a retry or a deletion changes them."""
+        """Take in what has changed in the store: the runs that go on, those that came or went, and some of those that
+        have ended, which only a retry or a deletion changes. With ``names`` only these, and the runs that go on."""
+        before, there = (set(), None) if names else self._scan()
         with self._guard:
-            before = self._last
-            there = self._there()
-            if there is not None:
-                for name in self._runs.keys() - there:
+            last = self._last
+            for name in before - there if there is not None else ():
+                if name in self._runs:
                     self._forget(name)
-            came = (there or set()) - self._runs.keys()
+            came = (there or {name for name in names if self.store.has_run(name)}) - self._runs.keys()
             # one that makes room for another of its name has a number behind it
             room = (each.rpartition(".")[0] for each in came)
-            known = [name for name in (*names, *room, *self._going, *self._swept()) if name in self._runs]
+            ended = () if names else self._swept()
+            known = [name for name in (*names, *room, *self._going, *ended) if name in self._runs]
             lines = Ended(self.store).lines() if len(came) > _MANY else {}
             found = {name: stamp(self.store, name) for name in (*came, *known)}
             for name, now in sorted(found.items(), key=lambda item: (item[1].began, item[0])):
                 run = self._runs.get(name)
                 if run is None or run.stamp != now:
                     self._take(name, now, run, lines.get(name))
-            heard = list(self._heard) if self._last != before else []
+            heard = list(self._heard) if self._last != last else []
         for each in heard:
             each()
+
+    def _scan(self) -> tuple[set[str], set[str] | None]:
+        """Those that were known, and then all that there are, as :meth:`_there`: nobody waits for it."""
+        with self._scanning:
+            with self._guard:
+                known = set(self._runs)
+            return known, self._there()
 
     def _there(self) -> set[str] | None:
         """The names of all runs; None while the folder that they are in is as it was."""

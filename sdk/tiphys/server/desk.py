@@ -139,7 +139,7 @@ class Desk:
             raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
         name = self.submissions.create(given, self.context(), dry=dry)
         if not dry:
-            self.board.look()
+            self.board.look(name)
         found = self.board.get(name)
         return found if found is not None else self._as_created(given, name)
 
