@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.server.differences import AskedChange, NodeAsked, wanted
+from tiphys.server.differences import AskedChange, NodeAsked, relabelled, wanted
 
 RUNS: dict[str, Any] = {
     "metadata": {"name": "w", "resourceVersion": "7"},
@@ -102,3 +102,10 @@ def test_a_retry_may_name_what_succeeded_and_other_parameters() -> None:
 
     found = wanted(ENDED, _changed(ENDED, again))  # type: ignore[arg-type]
     assert found == AskedChange(retry=True, restarted=("w-2",), parameters={"p": "2"})
+
+
+def test_other_labels_are_none_of_argos_verbs() -> None:
+    for key in ("labels", "annotations"):
+        assert relabelled(RUNS, {**RUNS, "metadata": {**RUNS["metadata"], key: {"a": "b"}}})  # type: ignore[typeddict-item]
+        own = {"workflows.argoproj.io/completed": "true"}
+        assert not relabelled(RUNS, {**RUNS, "metadata": {**RUNS["metadata"], key: own}})  # type: ignore[typeddict-item]

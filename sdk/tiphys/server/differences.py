@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Node, Outputs, Workflow
 
-__all__ = ["AskedChange", "NodeAsked", "wanted"]
+__all__ = ["AskedChange", "NodeAsked", "relabelled", "wanted"]
+
+_ARGOS = "workflows.argoproj.io/"  # with which the labels begin that clients change beside a verb
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,20 @@ def wanted(before: Workflow, after: Workflow) -> AskedChange:
         suspend=suspends if suspends != suspended else None,
         nodes=tuple(changed),
     )
+
+
+def relabelled(before: Workflow, after: Workflow) -> bool:
+    """Whether labels or annotations are others; Argo's own do not count."""
+
+    def own(workflow: Workflow) -> list[dict[str, str]]:
+        metadata = workflow["metadata"]
+        places = metadata.get("labels"), metadata.get("annotations")
+        return [
+            {key: value for key, value in (place or {}).items() if not key.startswith(_ARGOS)}
+            for place in places
+        ]
+
+    return own(before) != own(after)
 
 
 def _given(before: Workflow, after: Workflow) -> dict[str, str]:

@@ -143,6 +143,13 @@ def test_what_is_refused(running: Running, api: kubernetes.client.CustomObjectsA
             call()
         assert told.value.status == 404
     assert len(api.list_namespaced_custom_object(*GROUP, "workflows")["items"]) == count
+    name = running.submit(GATE)
+    for key in ("labels", "annotations"):
+        with pytest.raises(kubernetes.client.ApiException) as told:
+            api.patch_namespaced_custom_object(*GROUP, "workflows", name, {"metadata": {key: {"a": "b"}}})
+        assert (told.value.status, "submitted with" in told.value.body) == (422, True)
+    assert "a" not in running.get(name)["metadata"]["labels"]  # type: ignore[index]
+    api.delete_namespaced_custom_object(*GROUP, "workflows", name)
 
 
 def test_templates_are_kept_and_run(running: Running, api: kubernetes.client.CustomObjectsApi) -> None:

@@ -14,7 +14,7 @@ from tiphys.argo.jsonpatch import merge_patch
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_in, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed_text, selection, watched
-from tiphys.server.differences import wanted
+from tiphys.server.differences import relabelled, wanted
 from tiphys.server.kube import discovery
 from tiphys.server.kube.config_maps import MAGIC, config_map_of
 from tiphys.server.kube.surroundings import Answer, surroundings
@@ -176,6 +176,8 @@ def _change(desk: Desk) -> Answer:
                 "please apply your changes to the latest version and try again",
             )
         asked = wanted(before, after)
+        if asked.nothing and relabelled(before, after):
+            raise RequestError(422, "a run's labels and annotations are those that it was submitted with")
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look, name)  # one that is retried had ended

@@ -95,12 +95,13 @@ def _retry(workflow: Workflow) -> list[str]:
 
 def _do(verb: str, name: str, frame: Frame) -> str:
     """Carry it out; where to look then."""
-    desk, here = frame.desk, link("runs", name)
+    desk = frame.desk
     if verb == "delete":
         delete(name, desk.runs, desk.submissions)
-        here = "/ui/runs"
-    elif verb == "resubmit":
-        here = link("runs", desk.submissions.resubmit(name, parameters={}, memoized=False))
+        desk.board.look()
+        return "/ui/runs"
+    if verb == "resubmit":
+        name = desk.submissions.resubmit(name, parameters={}, memoized=False)
     else:
         asked = {
             "stop": AskedChange(shutdown="Stop"),
@@ -110,8 +111,8 @@ def _do(verb: str, name: str, frame: Frame) -> str:
             "retry": AskedChange(retry=True),
         }[verb]
         carry_out(asked, name, desk.runs, desk.submissions)
-    desk.board.look(name)  # one that is retried had ended
-    return here
+    desk.board.look(name)  # a new one, or one that is retried and had ended
+    return link("runs", name)
 
 
 def routes(frame: Frame) -> list[Route]:
