@@ -43,6 +43,8 @@ def test_values_that_are_missing_are_the_last_one_or_zero() -> None:
     assert list(messages.read_tensor(one).values) == [7, 7, 7, 7]
     none = tensor_bytes(1, [3])
     assert list(messages.read_tensor(none).values) == [0, 0, 0]
+    wave = tensor_bytes(8, [3], wire.bytes_field(9, struct.pack("<3f", 1, 2, 9)))  # one and a half
+    assert list(messages.read_tensor(wave).values) == [1, 2] * 3
     strings = tensor_bytes(7, [2], wire.bytes_field(8, b"x"))
     assert messages.read_tensor(strings).values == [b"x", b"x"]
 
@@ -69,7 +71,8 @@ def test_unpacked_and_cut_values() -> None:
         (tensor_bytes(1, [2**39]), "values from 0"),
         (tensor_bytes(1, [2], wire.bytes_field(4, b"abc")), "3 bytes for 2 values of float"),
         (tensor_bytes(7, [2], wire.bytes_field(4, b"\x05\x05abc")), "cut off"),
-        (tensor_bytes(8, [1]), "complex64 are not supported"),
+        (tensor_bytes(8, [1], wire.bytes_field(4, b"abcd")), "4 bytes for 1 values of complex64"),
+        (tensor_bytes(14, [1]), "bfloat16 are not supported"),
         (tensor_bytes(0, [1]), "not supported"),
     ],
 )
@@ -82,7 +85,7 @@ def test_tensors_that_are_wrong(data: memoryview, part: str) -> None:
 def test_any_bytes_are_a_request_or_one_error(data: bytes) -> None:
     try:
         messages.PredictRequest.read(data)
-        messages.examples_request(data)
+        messages.examples_of(data)
     except (wire.WireError, ModelError) as error:
         assert str(error)
 
@@ -97,6 +100,10 @@ tensors = st.one_of(
     st.lists(st.integers(-128, 127)).map(lambda v: Tensor("DT_INT8", (len(v),), array("b", v))),
     st.binary().map(lambda v: Tensor("DT_UINT8", (len(v),), v)),
     st.lists(st.binary(max_size=200)).map(lambda v: Tensor("DT_STRING", (len(v),), v)),
+    st.lists(st.floats(width=16, allow_nan=False)).map(lambda v: Tensor("DT_HALF", (len(v),), array("f", v))),
+    st.lists(st.floats(width=32, allow_nan=False)).map(
+        lambda v: Tensor("DT_COMPLEX64", (len(v),), array("f", [*v, *v]))
+    ),
 )
 
 
@@ -141,6 +148,12 @@ def x(*values: float, name: str = "x") -> bytes:
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+MULTI = "/tensorflow.serving.PredictionService/MultiInference"
+
+
+def task(signature: str, method: str = "tensorflow/serving/regress", name: str = "m") -> bytes:
+    """A task of a MultiInferenceRequest."""
+    return wire.bytes_field(1, spec(name, signature=signature) + wire.bytes_field(2, method.encode()))
 
 
 def test_predict_and_status(model_server: Start, channel: Any) -> None:
@@ -172,7 +185,21 @@ def test_predict_and_status(model_server: Start, channel: Any) -> None:
          "output tensor alias not found in signature: no Outputs expected to be in the set {y}."),
         (PREDICT, b"\xff\xff\xff", "INTERNAL", "Failed to parse the request: a number is cut off or too long"),
         (STATUS, spec("other"), "NOT_FOUND", "Could not find any versions of model other"),
-        ("/tensorflow.serving.PredictionService/MultiInference", b"", "UNIMPLEMENTED", "Method not found!"),
+        ("/tensorflow.serving.PredictionService/Nothing", b"", "UNIMPLEMENTED", "Method not found!"),
+        (MULTI, b"", "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        (MULTI, task("regress_x_to_y", name="other"), "NOT_FOUND", "Servable not found for request: Latest(other)"),
+        (MULTI, task("regress_x_to_y") + task("classify_x_to_y", name=""), "INVALID_ARGUMENT",
+         "Found ModelSpec with an empty model name."),
+        (MULTI, task("regress_x_to_y") + task("classify_x_to_y", name="n"), "INVALID_ARGUMENT",
+         "All ModelSpecs in a MultiInferenceRequest must access the same model name."),
+        (MULTI, task("regress_x_to_y") * 2, "INVALID_ARGUMENT", "Duplicate evaluation of signature: regress_x_to_y"),
+        (MULTI, task("no"), "INVALID_ARGUMENT", "Requested signature not found in model graph: no"),
+        (MULTI, task("regress_x_to_y", "tensorflow/serving/predict"), "UNIMPLEMENTED",
+         "Unsupported signature method_name: tensorflow/serving/predict"),
+        (MULTI, task("classify_x_to_y"), "INVALID_ARGUMENT",
+         "Expected regression signature method_name to be tensorflow/serving/regress. "
+         "Was: tensorflow/serving/classify"),
+        (MULTI, task("regress_x_to_y"), "INVALID_ARGUMENT", "Input is empty."),
     ],
 )  # fmt: skip
 def test_errors(
@@ -215,6 +242,7 @@ def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_p
         classification_pb2,
         get_model_metadata_pb2,
         get_model_status_pb2,
+        inference_pb2,
         model_management_pb2,
         model_service_pb2_grpc,
         predict_pb2,
@@ -253,6 +281,17 @@ def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_p
     classification.input.example_list_with_context.examples.append(example)
     (row,) = prediction.Classify(classification, timeout=20).result.classifications
     assert [(c.label, c.score) for c in row.classes] == [("", 42.0)]
+
+    several = inference_pb2.MultiInferenceRequest()
+    for method in ("classify", "regress"):
+        asked = several.tasks.add()
+        asked.method_name = f"tensorflow/serving/{method}"
+        asked.model_spec.name, asked.model_spec.signature_name = "m", f"{method}_x_to_y"
+    several.input.example_list.examples.append(example)
+    first, second = prediction.MultiInference(several, timeout=20).results
+    assert first.model_spec.signature_name == "classify_x_to_y" and first.model_spec.version.value == 1
+    assert [c.score for c in first.classification_result.classifications[0].classes] == [42.0]
+    assert [r.value for r in second.regression_result.regressions] == [42.0]
 
     metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     metadata.model_spec.name = "m"

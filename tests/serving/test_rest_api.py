@@ -220,7 +220,16 @@ def test_cors_only_when_asked_for(model_server: Start, ask: Ask) -> None:
     assert ask(model_server().url, "GET", "/v1/models/m").headers["Access-Control-Allow-Origin"] is None
     url = model_server(cors=True).url
     assert ask(url, "GET", "/v1/models/m").headers["Access-Control-Allow-Origin"] == "*"
-    assert ask(url, "OPTIONS", "/v1/models/m:predict").status == 200
+    asked = {"Origin": "https://a.example"}
+    assert ask(url, "OPTIONS", "/v1/models/m:predict", b"", asked).status == 200
+    assert ask(url, "OPTIONS", "/v1/models/m:predict").status == 400
+
+
+def test_a_preflight_is_answered_also_where_nobody_asked_for_cors(model_server: Start, ask: Ask) -> None:
+    url = model_server().url
+    answer = ask(url, "OPTIONS", "/v1/models/m", b"", {"Origin": "http://a.example"})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, None)
+    assert ask(url, "OPTIONS", "/v1/models/m", b"", {"Origin": "null"}).status == 400
 
 
 def test_failures_of_the_model_are_internal_errors(

@@ -47,9 +47,16 @@ EXPORT = """
                     "flag": tf.identity(flag), "real": tf.identity(real), "small": tf.identity(small),
                     "half": tf.cast(real, tf.float16)}
 
+        @tf.function(input_signature=[
+            tf.TensorSpec([None], tf.float16, name="half"), tf.TensorSpec([None, 2], tf.complex64, name="wave"),
+            tf.TensorSpec([None], tf.complex128, name="fine")])
+        def waves(self, half, wave, fine):
+            return {"half": half * 2, "wave": tf.math.conj(wave), "fine": fine * 1j}
+
     model = Model()
     tf.saved_model.save(model, sys.argv[1], signatures={
-        "serving_default": model.probabilities, "half": model.half_plus_two, "echo": model.echo})
+        "serving_default": model.probabilities, "half": model.half_plus_two, "echo": model.echo,
+        "waves": model.waves})
 """
 
 
@@ -116,6 +123,48 @@ def test_other_signatures_and_every_type(client: ServingClient) -> None:
         "small": [127, -128],
         "half": [pytest.approx(0.1, rel=1e-3), math.inf],
     }
+
+
+@pytest.mark.parametrize("loader", [load, python_session])
+def test_half_and_complex_numbers_go_through_grpc(base: Path, loader: Any) -> None:
+    """By the official client, packed and as content; JSON has none of them."""
+    grpc = pytest.importorskip("grpc")
+    pytest.importorskip("tensorflow_serving")
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    given = {
+        "half": tf.constant([0.5, -1.5], tf.float16),
+        "wave": tf.constant([[1 + 2j, 3j], [-1, 0.5 - 0.25j]], tf.complex64),
+        "fine": tf.constant([1e300 + 1j, 2], tf.complex128),
+    }
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "m", "waves"
+    for name, value in given.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    with (
+        server(base, loader=loader, grpc_port=0) as running,
+        grpc.insecure_channel(running.grpc_address) as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for packed in (False, True):
+            if packed:
+                for name, value in given.items():
+                    request.inputs[name].ClearField("tensor_content")
+                    parts = request.inputs[name]
+                    flat = tf.reshape(value, [-1]).numpy()
+                    if name == "half":
+                        parts.half_val[:] = flat.view("uint16").tolist()
+                    else:
+                        into = parts.scomplex_val if name == "wave" else parts.dcomplex_val
+                        into[:] = flat.view("float32" if name == "wave" else "float64").tolist()
+            answer = stub.Predict(request, timeout=60)
+            found = {name: tf.make_ndarray(value).tolist() for name, value in answer.outputs.items()}
+            assert found == {
+                "half": [1.0, -3.0],
+                "wave": [[1 - 2j, -3j], [-1, 0.5 + 0.25j]],
+                "fine": [-1 + 1e300j, 2j],
+            }
 
 
 def test_metadata(client: ServingClient) -> None:

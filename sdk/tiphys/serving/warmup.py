@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tiphys.net.protobuf import WireError, messages
 from tiphys.serving.model.servable import (
+    COMPLEX,
     DEFAULT_SIGNATURE,
     Code,
     ModelError,
@@ -84,7 +85,7 @@ def _wrong(file: Path, why: str) -> ModelError:
 
 def _zeros(info: TensorInfo) -> Tensor:
     shape = tuple(1 if size < 0 else size for size in info.shape or ())
-    count = 1
+    count = 2 if info.dtype in COMPLEX else 1
     for size in shape:
         count *= size
     return Tensor(info.dtype, shape, [b""] * count if info.dtype == "DT_STRING" else [0] * count)

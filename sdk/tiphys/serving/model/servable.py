@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 __all__ = [
     "CLASSIFY",
+    "COMPLEX",
     "DEFAULT_SIGNATURE",
     "PREDICT",
     "REGRESS",
@@ -87,7 +88,11 @@ class ModelError(Exception):
 
 Values = Sequence[Any]
 """A tensor's elements, row by row: ``bytes`` for uint8 and bool, ``array`` for other numbers when they come
-from a request, a list otherwise; strings are a list of bytes."""
+from a request, a list otherwise; strings are a list of bytes. Of a complex number there are two elements, its real
+and its imaginary part."""
+
+COMPLEX = ("DT_COMPLEX64", "DT_COMPLEX128")
+"""The types of complex numbers."""
 
 
 @dataclass(frozen=True, slots=True)

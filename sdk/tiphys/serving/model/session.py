@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo
+from tiphys.serving.model.servable import COMPLEX, Code, ModelError, Signature, Tensor, TensorInfo
 
 __all__ = ["SessionServable"]
 
@@ -22,7 +22,9 @@ _NUMPY = {
     "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BOOL": "bool",
     "DT_INT8": "int8", "DT_INT16": "int16", "DT_INT32": "int32", "DT_INT64": "int64",
     "DT_UINT8": "uint8", "DT_UINT16": "uint16", "DT_UINT32": "uint32", "DT_UINT64": "uint64",
+    "DT_COMPLEX64": "complex64", "DT_COMPLEX128": "complex128",
 }  # fmt: skip
+_PARTS = {"DT_COMPLEX64": "float32", "DT_COMPLEX128": "float64"}  # a real one and an imaginary one
 _DTYPES = {name: dtype for dtype, name in _NUMPY.items()}
 
 
@@ -97,7 +99,9 @@ def to_numpy(tensor: Tensor) -> Any:
         result[:] = values
         return result.reshape(tensor.shape)
     dtype = np.dtype(_NUMPY[tensor.dtype])
-    if isinstance(values, bytes):
+    if tensor.dtype in COMPLEX:
+        flat = np.array(values, _PARTS[tensor.dtype]).view(dtype)
+    elif isinstance(values, bytes):
         flat = np.frombuffer(values, dtype)
     elif not isinstance(values, array):
         flat = np.array(values, dtype)
@@ -115,6 +119,9 @@ def from_numpy(value: Any) -> Tensor:
     if value.dtype.kind in "OSU":
         return Tensor("DT_STRING", value.shape, [_as_bytes(item) for item in value.ravel().tolist()])
     dtype = _DTYPES.get(value.dtype.name) or "DT_" + value.dtype.name.upper()
+    if dtype in COMPLEX:
+        value = np.ascontiguousarray(value)
+        return Tensor(dtype, value.shape, value.ravel().view(_PARTS[dtype]).tolist())
     return Tensor(dtype, value.shape, value.ravel().tolist())
 
 

@@ -8,6 +8,7 @@ same C++ code.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import struct
 import sys
@@ -28,6 +29,7 @@ _NUMBERS = {name: number for number, name in DTYPES.items()}
 _TYPECODES = {
     "DT_FLOAT": "f", "DT_DOUBLE": "d", "DT_INT8": "b", "DT_INT16": "h", "DT_INT32": "i", "DT_INT64": "q",
     "DT_UINT8": "B", "DT_UINT16": "H", "DT_UINT32": "I", "DT_UINT64": "Q", "DT_BOOL": "B",
+    "DT_COMPLEX64": "f", "DT_COMPLEX128": "d",
 }  # fmt: skip
 
 
@@ -42,6 +44,7 @@ class _Output(ctypes.Structure):
 _STRING_SIZE = 24  # sizeof(TF_TString)
 
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "TF_DataTypeSize": (c_size_t, (c_int,)),
     "TF_AllocateTensor": (c_void_p, (c_int, POINTER(c_int64), c_int, c_size_t)),
     "TF_CloseSession": (None, (c_void_p, c_void_p)),
     "TF_DeleteBuffer": (None, (c_void_p,)),
@@ -220,6 +223,10 @@ class Session:
                 at += _STRING_SIZE
             return handle
         data = _packed(tensor)
+        if len(data) != math.prod(tensor.shape) * lib.TF_DataTypeSize(
+            number
+        ):  # it would be read beyond its end
+            raise ModelError(Code.INTERNAL, f"{len(data)} bytes for {tensor.dtype} {list(tensor.shape)}")
         handle = lib.TF_AllocateTensor(number, dims, len(tensor.shape), len(data))
         if data:
             ctypes.memmove(lib.TF_TensorData(handle), data, len(data))
@@ -261,6 +268,8 @@ def _packed(tensor: Tensor) -> bytes:
     values = tensor.values
     if isinstance(values, bytes):
         return values
+    if tensor.dtype == "DT_HALF":
+        return struct.pack(f"{len(values)}e", *values)
     code = _TYPECODES[tensor.dtype]
     if isinstance(values, array) and values.typecode == code:
         return values.tobytes()

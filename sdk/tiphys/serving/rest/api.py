@@ -38,6 +38,7 @@ _NOT_FOUND = b"""<HTML><HEAD>
 </BODY></HTML>
 """
 _BIG = 128 * 1024
+_ORIGIN = re.compile(rb"https?://")
 
 
 class RestApi:
@@ -73,8 +74,9 @@ class RestApi:
             return HttpResponse(200, self.metrics.page(self.manager), "text/plain")
         if path[:4].lower() != "/v1/":
             return HttpResponse(404, _NOT_FOUND, "text/html")
-        if request.method == "OPTIONS" and self._cors:
-            return HttpResponse(200, b"", headers=self._cors)
+        if request.method == "OPTIONS":  # whether CORS is on or off, as http_server.cc has it
+            asked = _ORIGIN.search(request.header(b"origin") or b"") is not None
+            return HttpResponse(200 if asked else 400, b"", headers=self._cors)
         if request.method == "POST":
             return self._call(request, path)
         try:
@@ -122,7 +124,11 @@ class RestApi:
                 raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: POST {path}")
             api = match[4].capitalize()
             name = _unquote(match[1])
-            body = self._body(request)
+            body = request.body
+            if (
+                request.header(b"content-encoding") or b""
+            ).lower() == b"gzip":  # a few bytes may become very many
+                body = await asyncio.to_thread(self._unzipped, body)
             if api == "Predict":
                 answer = await self._predict(match, body)
             else:
@@ -171,12 +177,9 @@ class RestApi:
 
         return await self.manager.answered(name, number, label, ask)
 
-    def _body(self, request: HttpRequest) -> bytes:
-        encoding = request.header(b"content-encoding")
-        if encoding is None or encoding.lower() != b"gzip":
-            return request.body
+    def _unzipped(self, sent: bytes) -> bytes:
         try:
-            with gzip.GzipFile(fileobj=BytesIO(request.body)) as stream:
+            with gzip.GzipFile(fileobj=BytesIO(sent)) as stream:
                 body = stream.read(self.max_body_bytes + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise ModelError(Code.INVALID_ARGUMENT, f"Failed to uncompress the request: {error}") from None

@@ -1,7 +1,7 @@
 """The messages of tensorflow_serving/apis/*.proto, read from and written to bytes.
 
 Field numbers are those of predict.proto, model.proto, classification.proto, regression.proto, input.proto,
-get_model_status.proto, get_model_metadata.proto and of TensorFlow's tensor.proto and meta_graph.proto.
+inference.proto, get_model_status.proto, get_model_metadata.proto and of TensorFlow's tensor.proto and meta_graph.proto.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiphys.net.protobuf import (
     bytes_field,
@@ -29,13 +29,25 @@ from tiphys.net.protobuf import (
 )
 from tiphys.serving.model.manager import ModelConfig, Version
 from tiphys.serving.model.meta_graph import DTYPES
-from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo, type_name
+from tiphys.serving.model.servable import (
+    CLASSIFY,
+    COMPLEX,
+    Code,
+    ModelError,
+    Signature,
+    Tensor,
+    TensorInfo,
+    type_name,
+)
 
 __all__ = [
     "OK_STATUS",
+    "InferenceTask",
     "ModelSpec",
     "PredictRequest",
-    "examples_request",
+    "examples_of",
+    "inference_response",
+    "inference_tasks",
     "metadata_response",
     "predict_response",
     "read_tensor",
@@ -53,6 +65,8 @@ _KINDS = {
     "DT_UINT8": ("B", 7, "v"), "DT_UINT16": ("H", 7, "v"),
     "DT_INT64": ("q", 10, "v"), "DT_BOOL": ("B", 11, "v"),
     "DT_UINT32": ("I", 16, "v"), "DT_UINT64": ("Q", 17, "v"),
+    "DT_HALF": ("H", 13, "v"),
+    "DT_COMPLEX64": ("f", 9, "f"), "DT_COMPLEX128": ("d", 12, "d"),
 }  # fmt: skip
 _STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
 
@@ -109,13 +123,14 @@ def read_tensor(message: memoryview) -> Tensor:
     if kind is None:
         raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(dtype)} are not supported")
     code, field, packing = kind
+    width = 2 if dtype in COMPLEX else 1
     if content:
         values = array(code)
-        if len(content) != count * values.itemsize:
+        if len(content) != count * width * values.itemsize:
             raise _malformed(f"{len(content)} bytes for {count} values of {type_name(dtype)}")
         values.frombytes(content)
         return _tensor(dtype, shape, values)
-    return _tensor(dtype, shape, _fill(_values(message, field, code, packing), count, 0))
+    return _tensor(dtype, shape, _fill(_values(message, field, code, packing), count, 0, width))
 
 
 def _malformed(why: str) -> ModelError:
@@ -123,6 +138,8 @@ def _malformed(why: str) -> ModelError:
 
 
 def _tensor(dtype: str, shape: tuple[int, ...], values: array[Any]) -> Tensor:
+    if dtype == "DT_HALF":
+        values = array("f", struct.unpack(f"={len(values)}e", values.tobytes()))
     return Tensor(dtype, shape, values.tobytes() if dtype in ("DT_UINT8", "DT_BOOL") else values)
 
 
@@ -158,14 +175,17 @@ def _values(message: memoryview, field: int, code: str, packing: str) -> array[A
     return array(code, [((value + half) & mask) - half for value in numbers])
 
 
-def _fill(values: Any, count: int, zero: Any) -> Any:
-    """The last value stands for all that are missing, as Tensor::FromProto has it."""
-    if len(values) >= count:
-        return values[:count]
+def _fill(values: Any, count: int, zero: Any, width: int = 1) -> Any:
+    """The last value, of ``width`` elements, stands for all that are missing, as Tensor::FromProto has it."""
+    known = len(values) // width
+    if known >= count:
+        return values[: count * width]
     if count > 2**28:
-        raise _malformed(f"{count} values from {len(values)}")
-    last = values[-1:] or ([zero] if isinstance(values, list) else array(values.typecode, [zero]))
-    return values + last * (count - len(values))
+        raise _malformed(f"{count} values from {known}")
+    values = values[: known * width]
+    nothing = [zero] * width
+    last = values[-width:] or (nothing if isinstance(values, list) else array(values.typecode, nothing))
+    return values + last * (count - known)
 
 
 def _string_list(content: bytes, count: int) -> list[bytes]:
@@ -230,11 +250,10 @@ def predict_response(spec: tuple[str, int, str], outputs: Mapping[str, Tensor]) 
 
 
 # ---- classify and regress
-def examples_request(data: bytes) -> tuple[ModelSpec, Tensor]:
-    """The serialized examples of a classification or regression request, each with the context."""
-    message = memoryview(data)
+def examples_of(data: bytes) -> Tensor:
+    """The serialized examples of a request, each with the context. Raises ModelError INVALID_ARGUMENT for none."""
     records: list[bytes] = []
-    for entry in messages(message, 2):
+    for entry in messages(memoryview(data), 2):
         for examples in messages(entry, 1):
             records = [bytes(value) for value in messages(examples, 1)]
         for examples in messages(entry, 2):
@@ -243,11 +262,15 @@ def examples_request(data: bytes) -> tuple[ModelSpec, Tensor]:
             records = [context + bytes(value) for value in messages(examples, 1)]
     if not records:
         raise ModelError(Code.INVALID_ARGUMENT, "Input is empty.")
-    return ModelSpec.read(message), Tensor("DT_STRING", (len(records),), records)
+    return Tensor("DT_STRING", (len(records),), records)
 
 
 def results_response(spec: tuple[str, int, str], rows: Sequence[Any]) -> bytes:
     """Rows of (label, score) pairs for classify, numbers for regress."""
+    return bytes_field(1, _results(rows)) + bytes_field(2, _write_spec(*spec))
+
+
+def _results(rows: Sequence[Any]) -> bytes:
     parts = []
     for row in rows:
         if isinstance(row, float):
@@ -257,7 +280,31 @@ def results_response(spec: tuple[str, int, str], rows: Sequence[Any]) -> bytes:
                 (bytes_field(1, label) if label else b"") + float_field(2, score) for label, score in row
             )
             parts.append(bytes_field(1, b"".join(bytes_field(1, item) for item in classes)))
-    return bytes_field(1, b"".join(parts)) + bytes_field(2, _write_spec(*spec))
+    return b"".join(parts)
+
+
+# ---- several at once
+class InferenceTask(NamedTuple):
+    """One of a MultiInferenceRequest (inference.proto); ``method`` as signatures have it."""
+
+    spec: ModelSpec
+    method: str
+
+
+def inference_tasks(data: bytes) -> list[InferenceTask]:
+    """What a MultiInferenceRequest asks for; its examples are :func:`examples_of`."""
+    return [InferenceTask(ModelSpec.read(each), text(each, 2)) for each in messages(memoryview(data), 1)]
+
+
+def inference_response(results: Sequence[tuple[tuple[str, int, str], str, Sequence[Any]]]) -> bytes:
+    """Of each task the model, the method and the rows (:func:`results_response`)."""
+    return b"".join(
+        bytes_field(
+            1,
+            bytes_field(1, _write_spec(*spec)) + bytes_field(2 if method == CLASSIFY else 3, _results(rows)),
+        )
+        for spec, method, rows in results
+    )
 
 
 # ---- configuration

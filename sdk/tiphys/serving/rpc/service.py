@@ -9,13 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
 from tiphys.serving.model.manager import Manager
-from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
+from tiphys.serving.model.servable import (
+    CLASSIFY,
+    DEFAULT_SIGNATURE,
+    REGRESS,
+    Code,
+    ModelError,
+    Signature,
+    Tensor,
+)
 from tiphys.serving.rest.examples import Classify, Regress
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
@@ -38,6 +46,7 @@ class GrpcApi:
                 "Predict": self.predict,
                 "Classify": self.classify,
                 "Regress": self.regress,
+                "MultiInference": self.multi_inference,
                 "GetModelMetadata": self.metadata,
             },
             "tensorflow.serving.ModelService": {
@@ -48,7 +57,10 @@ class GrpcApi:
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
         request = messages.PredictRequest.read(data)
-        started = time.perf_counter()
+        with self._counted(request.spec, "Predict"):
+            return await self._predict(request, timeout)
+
+    async def _predict(self, request: messages.PredictRequest, timeout: float | None) -> bytes:
         name, number, label = self._resolve(request.spec)
         key = request.spec.signature or DEFAULT_SIGNATURE
 
@@ -63,7 +75,6 @@ class GrpcApi:
         answering, outputs = await self.manager.answered(name, number, label, ask)
         if request.output_filter:
             outputs = {alias: outputs[alias] for alias in request.output_filter}
-        self.metrics.request(name, "Predict", "OK", time.perf_counter() - started, "GRPC")
         return messages.predict_response((name, answering, key), outputs)
 
     async def classify(self, data: bytes, timeout: float | None) -> bytes:
@@ -73,7 +84,13 @@ class GrpcApi:
         return await self._examples(Regress, data, timeout)
 
     async def _examples(self, call: type[Classify | Regress], data: bytes, timeout: float | None) -> bytes:
-        spec, batch = messages.examples_request(data)
+        spec = messages.ModelSpec.read(memoryview(data))
+        with self._counted(spec, call.__name__):
+            return await self._answer(call, spec, messages.examples_of(data), timeout)
+
+    async def _answer(
+        self, call: type[Classify | Regress], spec: messages.ModelSpec, batch: Tensor, timeout: float | None
+    ) -> bytes:
         name, number, label = self._resolve(spec)
         key = spec.signature or DEFAULT_SIGNATURE
 
@@ -85,6 +102,38 @@ class GrpcApi:
             return messages.results_response((name, version.number, key), rows)
 
         return await self.manager.answered(name, number, label, ask)
+
+    async def multi_inference(self, data: bytes, timeout: float | None) -> bytes:
+        """multi_inference.cc: several signatures of one model asked of the same examples."""
+        tasks = messages.inference_tasks(data)
+        first = tasks[0].spec if tasks and tasks[0].spec.present else messages.ModelSpec()
+        name, number, label = self._resolve(first)
+
+        async def ask(asked: int | None) -> bytes:
+            with self.manager.use(name, asked) as (version, runner):
+                plans = _plans(tasks, runner.servable.signatures)
+                batch, results = messages.examples_of(data), []
+                for key, (method, plan) in plans.items():
+                    outputs = await runner.run(key, {plan.input: batch}, timeout)
+                    rows = plan.rows(outputs, batch.shape[0])
+                    results.append(((name, version.number, key), method, rows))
+            return messages.inference_response(results)
+
+        return await self.manager.answered(name, number, label, ask)
+
+    @contextlib.contextmanager
+    def _counted(self, spec: messages.ModelSpec, api: str) -> Iterator[None]:
+        """prediction_service_impl.cc: how often a model was asked, and how long what went well took; names that
+        clients make up must not fill the memory."""
+        started, status = time.perf_counter(), "OK"
+        try:
+            yield
+        except ModelError as error:
+            status = error.code.name
+            raise
+        finally:
+            if spec.name in self.manager.models:
+                self.metrics.request(spec.name, api, status, time.perf_counter() - started, "GRPC")
 
     async def metadata(self, data: bytes, timeout: float | None) -> bytes:
         view = memoryview(data)
@@ -125,6 +174,28 @@ class GrpcApi:
 
 def _invalid(message: str) -> ModelError:
     return ModelError(Code.INVALID_ARGUMENT, message)
+
+
+def _plans(
+    tasks: Sequence[messages.InferenceTask], signatures: Mapping[str, Signature]
+) -> dict[str, tuple[str, Classify | Regress]]:
+    """Of each signature the method, and how it is asked, in the order of the tasks. Raises ModelError."""
+    found: dict[str, tuple[str, Classify | Regress]] = {}
+    for task in tasks:
+        if not task.spec.name:
+            raise _invalid("Found ModelSpec with an empty model name.")
+        if task.spec.name != tasks[0].spec.name:
+            raise _invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        key = task.spec.signature or DEFAULT_SIGNATURE
+        if key in found:
+            raise _invalid(f"Duplicate evaluation of signature: {key}")
+        if key not in signatures:
+            raise _invalid(f"Requested signature not found in model graph: {key}")
+        if task.method not in (CLASSIFY, REGRESS):
+            raise ModelError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method}")
+        call = Classify if task.method == CLASSIFY else Regress
+        found[key] = task.method, call(key, signatures)
+    return found
 
 
 def _check_inputs(signature: Signature, request: messages.PredictRequest) -> None:
