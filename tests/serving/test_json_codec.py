@@ -127,6 +127,25 @@ def test_text_behind_the_document_is_ignored() -> None:
         assert examples.read(read.parse(b'{"examples": [{"n": 1}]}' + rest.encode())).shape == (1,)
 
 
+@pytest.mark.parametrize(
+    ("text", "fast"),
+    [
+        (r"\ud83d\ude00", True),
+        (r"x\uD83D\uDE00y\u00e9", True),
+        (r"\ud83d", False),
+        (r"\ude00", False),
+        (r"\ud83d\ud83d\ude00", False),
+        (r"\ud83dx\ude00", False),
+    ],
+)
+def test_only_half_a_surrogate_pair_is_read_with_care(text: str, fast: bool) -> None:
+    """A whole one, which `json.dumps` writes for an emoji, means the same to Python and to RapidJSON."""
+    body = b'{"instances": ["' + text.encode() + b'"]}'
+    assert (read.parse_fast(body) is not None) is fast
+    if fast:
+        assert read.parse_fast(body) == read.parse_with_care(body)
+
+
 def test_half_a_surrogate_pair_does_not_crash_a_large_request() -> None:
     """A body too large for the careful reader; RapidJSON takes the second half of a pair by itself."""
     (text, padding) = tensors('{"instances": ["\\udc00", "' + "x" * 2_000_000 + '"]}', x="STRING")["x"][1]

@@ -158,6 +158,7 @@ class AsyncModelServer:
             )
         else:
             clean = await self.http.stop(self.config.drain_seconds)
+        self.api.close()
         await self.manager.close()
         return clean
 

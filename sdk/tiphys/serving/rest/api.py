@@ -8,8 +8,10 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
@@ -17,6 +19,9 @@ from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, read, write
 from tiphys.serving.rest.metrics import ServerMetrics
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["RestApi"]
 
@@ -37,7 +42,8 @@ _NOT_FOUND = b"""<HTML><HEAD>
 <H1>Not Found</H1>
 </BODY></HTML>
 """
-_BIG = 128 * 1024
+_BIG = 32 * 1024  # bytes: some milliseconds
+_CARE = 30  # so much more than others costs a body that is read with care
 _ORIGIN = re.compile(rb"https?://")
 
 
@@ -58,6 +64,7 @@ class RestApi:
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
+        self._thread = ThreadPoolExecutor(1, "tiphys-large-bodies")
         self._cors = (
             (
                 (b"Access-Control-Allow-Origin", b"*"),
@@ -128,7 +135,7 @@ class RestApi:
             if (
                 request.header(b"content-encoding") or b""
             ).lower() == b"gzip":  # a few bytes may become very many
-                body = await asyncio.to_thread(self._unzipped, body)
+                body = await asyncio.to_thread(self._unzipped, body)  # which leaves the lock to others
             if api == "Predict":
                 answer = await self._predict(match, body)
             else:
@@ -141,14 +148,14 @@ class RestApi:
         return HttpResponse(200, answer, headers=self._cors)
 
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
-        document = await _off_loop(read.parse, body, size=len(body))
+        document = await self._document(body)
         asked = read.signature_name(document)
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> tuple[str, Mapping[str, Tensor]]:
             with self.manager.use(name, version) as (_, runner):
                 signature = _signature(runner.servable.signatures, asked)
-                layout, inputs = await _off_loop(
+                layout, inputs = await self._aside(
                     read.predict_inputs, document, signature.inputs, asked, size=len(body)
                 )
                 started = time.perf_counter()
@@ -159,12 +166,12 @@ class RestApi:
         layout, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
-        return await _off_loop(render, outputs, size=rows * 8)
+        return await self._aside(render, outputs, size=rows * 8)
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
-        document = await _off_loop(read.parse, body, size=len(body))
+        document = await self._document(body)
         asked = read.signature_name(document)
-        batch = await _off_loop(examples.read, document, size=len(body))
+        batch = await self._aside(examples.read, document, size=len(body))
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> bytes:
@@ -176,6 +183,24 @@ class RestApi:
             return plan.answer(outputs, batch.shape[0])
 
         return await self.manager.answered(name, number, label, ask)
+
+    async def _document(self, body: bytes) -> JsonObject:
+        """The request's document. Raises ModelError INVALID_ARGUMENT."""
+        document = await self._aside(read.parse_fast, body, size=len(body))
+        if document is None:
+            document = await self._aside(read.parse_with_care, body, size=len(body) * _CARE)
+        return document
+
+    async def _aside(self, function: Callable[..., T], /, *arguments: Any, size: int) -> T:
+        """What takes long is done in one thread beside the loop, so that status and small requests do not wait; in one,
+        since it holds the interpreter's lock, which each of several would take in its turn."""
+        if size < _BIG:
+            return function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments))
+
+    def close(self) -> None:
+        """End the thread; what it does is ended first."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _unzipped(self, sent: bytes) -> bytes:
         try:
@@ -201,10 +226,3 @@ def _signature(signatures: Mapping[str, Signature], asked: str) -> Signature:
 
 def _unquote(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "replace")
-
-
-async def _off_loop(function: Callable[..., T], /, *arguments: Any, size: int) -> T:
-    """Large bodies are read and written in a thread, so that status and small requests do not wait."""
-    if size < _BIG:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
