@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tiphys.serving import textproto
 from tiphys.serving.flags import FlagError, Options, parse
 
 
@@ -164,32 +160,21 @@ def test_monitoring_config_file(tmp_path: Path) -> None:
     found = options("--model_base_path=/m", f"--monitoring_config_file={path}")
     assert found.config.metrics_path == "/metrics"
 
-
-@given(st.text(max_size=200))
-def test_any_text_is_a_message_or_one_error(text: str) -> None:
-    try:
-        message = textproto.parse(text)
-    except textproto.TextProtoError as error:
-        assert 1 <= error.line <= text.count("\n") + 1
-    else:
-        assert all(isinstance(values, list) for values in message.values())
+    path.write_text("prometheus_config { enable: false }")
+    assert options("--model_base_path=/m", f"--monitoring_config_file={path}").config.metrics_path == ""
 
 
-scalars: Any = (
-    st.integers(-(10**12), 10**12) | st.booleans() | st.text(st.characters(codec="ascii"), max_size=20)
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("max_batch_siz { value: 8 }", 'no field named "max_batch_siz"'),
+        ("num_batch_threads { value: 0 }", "num_batch_threads must be positive; was 0"),
+        ("max_batch_size { value: 4 } allowed_batch_sizes: [4, 4]", "must be increasing"),
+        ("batch_timeout_micros { value: -1 }", "must be non-negative"),
+    ],
 )
-
-
-@given(
-    st.dictionaries(st.from_regex(r"[a-z]\w{0,8}", fullmatch=True), st.lists(scalars, min_size=1, max_size=3))
-)
-def test_what_is_written_is_read(message: dict[str, list[Any]]) -> None:
-    def show(value: Any) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, int):
-            return str(value)
-        return '"' + "".join(f"\\x{ord(c):02x}" for c in value) + '"'
-
-    text = "\n".join(f"{name}: {show(value)}" for name, values in message.items() for value in values)
-    assert textproto.parse(text) == message
+def test_wrong_batching_parameters(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "batching.config"
+    path.write_text(text)
+    with pytest.raises(FlagError, match=problem):
+        parse(["--model_base_path=/m", "--enable_batching", f"--batching_parameters_file={path}"])

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from tiphys.errors import did_you_mean
 from tiphys.net import HttpLimits
-from tiphys.serving import textproto
+from tiphys.serving.config_messages import read_text
 from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.model.servable import Loader
 from tiphys.serving.server import ServerConfig
 
+if TYPE_CHECKING:
+    from tiphys.jsontypes import JsonObject
+
 __all__ = ["FlagError", "Options", "parse"]
 
+log = logging.getLogger("tiphys.serving")
 T = TypeVar("T")
+_METRICS = "/monitoring/prometheus/metrics"
 
 
 class FlagError(Exception):
@@ -155,7 +161,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
             raise FlagError(f"--{flag} is not supported by this server")
     reload = None
     if options.model_config_file:
-        reload = partial(_read, options.model_config_file, _models)
+        reload = partial(_read, options.model_config_file, "ModelServerConfig", _models)
         models = reload()
     elif options.model_base_path:
         models = [ModelConfig(options.model_name, Path(options.model_base_path))]
@@ -167,9 +173,9 @@ def parse(arguments: Sequence[str]) -> Options | None:
     if options.port and options.port == options.rest_api_port:
         raise FlagError("--rest_api_port cannot be same as --port")
     timeout = options.rest_api_timeout_in_ms
-    monitoring = (
-        _read(options.monitoring_config_file, _monitoring) if options.monitoring_config_file else None
-    )
+    metrics = _METRICS
+    if options.monitoring_config_file:
+        metrics = _read(options.monitoring_config_file, "MonitoringConfig", _monitoring)
     config = ServerConfig(
         models=models,
         host=os.environ.get("TIPHYS_POD_IP") or "0.0.0.0",
@@ -185,7 +191,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         reload=reload,
         reload_seconds=options.model_config_file_poll_wait_seconds,
         limits=HttpLimits(body_bytes=options.tiphys_max_body_bytes),
-        metrics_path=monitoring or "/monitoring/prometheus/metrics",
+        metrics_path=metrics,
         loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,
     )
     ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
@@ -212,40 +218,63 @@ def _loader(text: str) -> Loader:
     return loader
 
 
-def _read(path: str, build: Callable[[textproto.Message], T]) -> T:
+def _read(path: str, kind: str, build: Callable[[JsonObject], T]) -> T:
     try:
-        return build(textproto.parse(Path(path).read_text("utf-8")))
+        return build(read_text(kind, Path(path).read_text("utf-8")))
     except OSError as error:
         raise FlagError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except ImportError as error:
+        raise FlagError(f"{path}: protobuf reads it, which is not installed: {error}") from error
+    except ValueError as error:
         raise FlagError(f"Invalid protobuf file: '{path}': {error}") from error
 
 
-def _models(message: textproto.Message) -> list[ModelConfig]:
-    models = []
-    for entry in message["model_config_list"][0]["config"]:
-        policy = entry.get("model_version_policy", [{}])[0]
-        latest, versions = 1, None
-        if "all" in policy:
-            latest = 0
-        elif "specific" in policy:
-            versions = tuple(policy["specific"][0]["versions"])
-        elif "latest" in policy:
-            latest = policy["latest"][0].get("num_versions", [1])[0]
-        labels = {pair["key"][0]: pair["value"][0] for pair in entry.get("version_labels", [])}
-        chains = {each["label"][0]: tuple(each["versions"]) for each in entry.get("tiphys_chains", [])}
-        weights = {each["version"][0]: each["percent"][0] for each in entry.get("tiphys_weights", [])}
-        base = Path(entry["base_path"][0])
-        models.append(ModelConfig(entry["name"][0], base, latest, versions, labels, chains, weights))
+def _models(message: JsonObject) -> list[ModelConfig]:
+    if "custom_model_config" in message:
+        raise ValueError("custom_model_config is not supported by this server")
+    models = [_model(each) for each in _each(_inside(message, "model_config_list"), "config")]
+    if not models:
+        raise ValueError("it names no model")
     names = [model.name for model in models]
     if len(set(names)) != len(names):
         raise ValueError("Illegal to list model with same name twice")
     return models
 
 
-def _wrapped(message: textproto.Message, name: str, default: int) -> int:
-    """A google.protobuf.Int64Value field."""
-    return int(message[name][0]["value"][0]) if name in message else default
+def _model(entry: JsonObject) -> ModelConfig:
+    name, base = str(entry.get("name", "")), str(entry.get("base_path", ""))
+    if not name or not base:
+        raise ValueError("each config has a name and a base_path")
+    policy = _inside(entry, "model_version_policy")
+    latest, versions = _number(_inside(policy, "latest"), "num_versions", 1), None
+    if "all" in policy:
+        latest = 0
+    elif "specific" in policy:
+        versions = _numbers(_inside(policy, "specific"), "versions")
+    labels = {str(each.get("key", "")): _number(each, "value", 0) for each in _each(entry, "version_labels")}
+    chains = {str(each["label"]): _numbers(each, "versions") for each in _each(entry, "tiphys_chains")}
+    weights = {
+        _number(each, "version", 0): _number(each, "percent", 0) for each in _each(entry, "tiphys_weights")
+    }
+    if "logging_config" in entry:
+        log.warning("%s: logging_config has no effect: this server logs no requests", name)
+    return ModelConfig(name, Path(base), latest, versions, labels, chains, weights)
+
+
+def _inside(message: JsonObject, name: str) -> JsonObject:
+    return cast("JsonObject", message.get(name, {}))
+
+
+def _each(message: JsonObject, name: str) -> list[JsonObject]:
+    return cast("list[JsonObject]", message.get(name, []))
+
+
+def _number(message: JsonObject, name: str, default: int) -> int:
+    return int(cast("str | float", message.get(name, default)))
+
+
+def _numbers(message: JsonObject, name: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in cast("list[str | int]", message.get(name, [])))
 
 
 def _batching(options: argparse.Namespace) -> BatchParameters | None:
@@ -257,24 +286,38 @@ def _batching(options: argparse.Namespace) -> BatchParameters | None:
     if not options.batching_parameters_file:
         return BatchParameters(enabled=True, num_batch_threads=cpus)
 
-    def build(message: textproto.Message) -> BatchParameters:
-        sizes = tuple(int(size) for size in message.get("allowed_batch_sizes", []))
-        largest = _wrapped(message, "max_batch_size", 1000)
-        if sizes and (list(sizes) != sorted(sizes) or sizes[-1] != largest):
+    def build(message: JsonObject) -> BatchParameters:
+        sizes = _numbers(message, "allowed_batch_sizes")
+        largest = _number(message, "max_batch_size", 1000)
+        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] != largest):
             raise ValueError("allowed_batch_sizes must be increasing, and end with max_batch_size")
+        wait = _number(message, "batch_timeout_micros", 0)
+        threads = _number(message, "num_batch_threads", cpus)
+        queued = _number(message, "max_enqueued_batches", 10)
+        for name, value in (
+            ("max_batch_size", largest),
+            ("num_batch_threads", threads),
+            ("max_enqueued_batches", queued),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be positive; was {value}")
+        if wait < 0:
+            raise ValueError(f"batch_timeout_micros must be non-negative; was {wait}")
+        if message.get("pad_variable_length_inputs"):
+            log.warning("pad_variable_length_inputs has no effect: inputs of a batch have the same shape")
         return BatchParameters(
             enabled=True,
             max_batch_size=largest,
-            batch_timeout_micros=_wrapped(message, "batch_timeout_micros", 0),
-            num_batch_threads=_wrapped(message, "num_batch_threads", cpus),
-            max_enqueued_batches=_wrapped(message, "max_enqueued_batches", 10),
+            batch_timeout_micros=wait,
+            num_batch_threads=threads,
+            max_enqueued_batches=queued,
             allowed_batch_sizes=sizes,
         )
 
-    return _read(options.batching_parameters_file, build)
+    return _read(options.batching_parameters_file, "BatchingParameters", build)
 
 
-def _monitoring(message: textproto.Message) -> str:
-    prometheus = message.get("prometheus_config", [{}])[0]
-    path: str = prometheus.get("path", [""])[0]
-    return path
+def _monitoring(message: JsonObject) -> str:
+    """The path of the metrics; empty: they are not to be shown."""
+    prometheus = _inside(message, "prometheus_config")
+    return str(prometheus.get("path") or _METRICS) if prometheus.get("enable") else ""
