@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import socket
 import threading
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from tiphys.errors import ServingError
 from tiphys.net import HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.serving import Balancer
-from tiphys.serving.balancer import LeastRequest, RoundRobin, Settings
+from tiphys.serving.balancer import ConsistentHash, LeastRequest, RoundRobin, Settings
 from tiphys.serving.balancer.facade import LoopThread
 
 Ask = Callable[..., Any]
@@ -438,6 +439,8 @@ def test_errors_of_the_caller(replica: Any, balancer: Any) -> None:
     for make, code in (
         (lambda: Balancer("127.0.0.1", lb.port).start(), "TIP510"),
         (lambda: Balancer("127.0.0.1", 0, policy="round-robbin"), "TIP511"),
+        (lambda: Balancer("127.0.0.1", 0, policy="hash:"), "TIP511"),
+        (lambda: Balancer("127.0.0.1", 0, policy="hash:two words"), "TIP511"),
         (lambda: Balancer("127.0.0.1", 0, endpoints=["nowhere"]), "TIP512"),
         (lambda: lb.set_endpoints(["1.2.3.4:0"]), "TIP512"),
     ):
@@ -474,6 +477,47 @@ def test_least_request_never_takes_the_busiest_of_distinct_loads(loads: list[int
         assert 0 <= index < len(stands)
         if loads.count(busiest) == 1:
             assert loads[index] != busiest
+
+
+KEYS = [str(number).encode() for number in range(3000)]
+
+
+def test_a_hash_spreads_keys_and_moves_only_those_of_who_comes_or_goes() -> None:
+    policy = ConsistentHash()
+    stands = [Stand(f"10.0.0.{number}:8501", 0) for number in range(5)]
+    before = [stands[policy.choose(stands, key)].address for key in KEYS]
+    assert min(Counter(before).values()) > len(KEYS) / 5 * 0.85
+    gone = stands[1].address
+    fewer = [each for each in stands if each.address != gone]
+    after = [fewer[policy.choose(fewer, key)].address for key in KEYS]
+    assert all(one == two for one, two in zip(before, after, strict=True) if one != gone)
+    assert min(Counter(after).values()) > len(KEYS) / 4 * 0.85  # its keys go to all others
+    turned = fewer[::-1]
+    assert [turned[policy.choose(turned, key)].address for key in KEYS] == after  # whatever their order
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.binary(max_size=20))
+def test_no_replica_has_much_more_than_its_share_of_what_is_hashed(loads: list[int], key: bytes) -> None:
+    stands = [Stand(f"h{number}:1", active) for number, active in enumerate(loads)]
+    chosen = ConsistentHash().choose(stands, key)
+    assert loads[chosen] < math.ceil(1.25 * (sum(loads) + 1) / len(loads))
+
+
+def test_requests_with_the_same_key_go_to_the_same_replica(replica: Any, balancer: Any, ask: Ask) -> None:
+    a, b, c = map(replica, "abc")
+    for policy, requests in (
+        ("hash:X-User", [("{}", {"X-User": str(number)}) for number in range(60)]),
+        ("hash:body", [(json.dumps({"instances": [number]}), {}) for number in range(60)]),
+        ("hash", [("{}", {}) for _ in range(60)]),
+        ("hash:X-User", [("{}", {}) for _ in range(60)]),  # without the header: the client
+    ):
+        url = balancer(a, b, c, policy=policy).url
+        first, second = (
+            [name_of(ask(url, "POST", "/v1/models/m:predict", body, headers)) for body, headers in requests]
+            for _ in range(2)
+        )
+        assert first == second
+        assert len(set(first)) == (1 if len({str(each) for each in requests}) == 1 else 3)
 
 
 def test_least_request_sends_little_to_a_slow_replica(replica: Any, balancer: Any, load: Any) -> None:

@@ -71,7 +71,7 @@ acts = st.one_of(
 )
 
 
-@pytest.mark.parametrize("policy", ["round-robin", "least-request"])
+@pytest.mark.parametrize("policy", ["round-robin", "least-request", "hash:body"])
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(acts, max_size=10))
 def test_a_request_fails_only_when_no_replica_in_the_set_is_alive(

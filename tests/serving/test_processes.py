@@ -223,6 +223,10 @@ def test_serve_and_a_replica_that_dies_is_replaced(base: Path, until: Any, load:
             until(lambda: len(told) == 3 and victim not in serving.pids())
             until(lambda: len(serving.stats()["endpoints"]) == 2)
             traffic.more(20)
+            assert [each.failures for each in serving._replicas] == [
+                0,
+                0,
+            ]  # it had served: nobody waits with another
         assert traffic.failures == []
         pids = serving.pids()
     assert "exit code -9" in told[1] and "starts" in told[2]

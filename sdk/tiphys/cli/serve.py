@@ -34,7 +34,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--port", type=int, default=8501, help="port to listen on (default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=1, help="server processes (default: %(default)s)")
     parser.add_argument(
-        "--policy", choices=("round-robin", "least-request"), default="round-robin", help="load balancing"
+        "--policy",
+        default="round-robin",
+        metavar="POLICY",
+        help="load balancing: round-robin, least-request, hash (by the client's address), hash:body or hash:HEADER "
+        "(default: %(default)s)",
     )
     add_store(parser)
     parser.set_defaults(handler=handle)

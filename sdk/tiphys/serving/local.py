@@ -145,12 +145,12 @@ class LocalServing:
 
     def _replace(self, index: int, dead: ServerReplica) -> None:
         if dead.ready:
-            dead.ready = False
+            dead.ready, dead.served = False, True
             self._report(f"replica {dead.address} ended with exit code {dead.process.returncode}")
             self._publish()
-        age = time.monotonic() - dead.born
-        failures = 0 if age > 60 else dead.failures + 1
-        if age < min(30.0, 0.5 * 2**failures):
+        # one that has served is replaced at once; one that ends as it starts, again and again, ever later
+        failures = 0 if dead.served else dead.failures + 1
+        if failures and time.monotonic() - dead.born < min(30.0, 0.5 * 2**failures):
             return
         dead.close()
         fresh = self._spawn()

@@ -24,6 +24,8 @@ class ServerReplica:
     process: subprocess.Popen[bytes]
     output: IO[bytes]
     ready: bool = False
+    served: bool = False
+    """It was ready when it ended."""
     failures: int = 0
     born: float = field(default_factory=time.monotonic)
 

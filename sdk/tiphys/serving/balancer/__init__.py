@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
 from tiphys.serving.balancer.facade import Balancer
-from tiphys.serving.balancer.policy import Candidate, LeastRequest, Policy, RoundRobin
+from tiphys.serving.balancer.policy import Candidate, ConsistentHash, LeastRequest, Policy, RoundRobin
 from tiphys.serving.balancer.process import BalancerProcess
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Balancer",
     "BalancerProcess",
     "Candidate",
+    "ConsistentHash",
     "LeastRequest",
     "Policy",
     "RoundRobin",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.core import AsyncBalancer
 from tiphys.serving.balancer.facade import drained
-from tiphys.serving.balancer.policy import make_policy
+from tiphys.serving.balancer.policy import make_policy, same_policy
 from tiphys.serving.balancer.process import socket_address
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ class _Named:
     ) -> dict[str, int]:
         old = self.balancers.get(name)
         if old is not None and old.host == host and port in (0, old.port):
-            if type(make_policy(policy)) is not type(old.policy):
-                old.policy = make_policy(policy)
+            wanted = make_policy(policy)
+            if not same_policy(wanted, old.policy):
+                old.policy = wanted
             old.health_path = health_path
             old.set_endpoints(endpoints)
             return {"port": old.port}

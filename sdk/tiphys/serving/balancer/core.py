@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, EndpointState
-from tiphys.serving.balancer.policy import Policy, make_policy
+from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
 
 if TYPE_CHECKING:
 
@@ -163,13 +163,15 @@ class AsyncBalancer:
         }
 
     # ---- requests
-    def _pick(self, tried: set[Endpoint], now: float) -> Endpoint | None:
+    def _pick(self, tried: set[Endpoint], now: float, key: bytes) -> Endpoint | None:
         pool = [e for e in self._endpoints.values() if e not in tried]
         healthy = [e for e in pool if e.state(now) is EndpointState.HEALTHY]
         # all of them look bad: better to try one than to be sure to fail
         candidates = healthy or pool
         if not candidates:
             return None
+        if isinstance(self.policy, ConsistentHash):
+            return candidates[self.policy.choose(candidates, key)]
         return candidates[self.policy.choose(candidates)]
 
     async def _handle(self, request: HttpRequest) -> HttpResponse:
@@ -184,11 +186,12 @@ class AsyncBalancer:
         may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
         head_only = request.method == "HEAD"
         data = _encode(request)
+        key = self.policy.key(request) if isinstance(self.policy, ConsistentHash) else b""
         tried: set[Endpoint] = set()
         reason = ""
         again: Endpoint | None = None  # the same endpoint once more, on a fresh connection
         for attempt in range(self.settings.attempts + 1):
-            endpoint, fresh = again or self._pick(tried, loop.time()), again is not None
+            endpoint, fresh = again or self._pick(tried, loop.time(), key), again is not None
             again = None
             if endpoint is None:
                 break

@@ -67,7 +67,8 @@ class Balancer:
     endpoints:
         ``host:port`` of each replica.
     policy:
-        ``"round-robin"``, ``"least-request"`` or an object with ``choose(candidates)``.
+        ``"round-robin"``, ``"least-request"``, ``"hash"`` (by the client's address), ``"hash:body"``,
+        ``"hash:HEADER"`` or an object with ``choose(candidates)``.
     health_path:
         GET this to see whether a replica lives; None: make a TCP connection.
 

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Protocol
 
 from tiphys.errors import ServingError, did_you_mean
 
-__all__ = ["POLICIES", "Candidate", "LeastRequest", "Policy", "RoundRobin", "make_policy"]
+if TYPE_CHECKING:
+    from tiphys.net import HttpRequest
+
+__all__ = [
+    "POLICIES",
+    "Candidate",
+    "ConsistentHash",
+    "LeastRequest",
+    "Policy",
+    "RoundRobin",
+    "make_policy",
+    "same_policy",
+]
+
+_BOUND = 1.25  # times the mean: the most that one replica runs of what is hashed
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 
 
 class Candidate(Protocol):
@@ -63,21 +82,59 @@ class LeastRequest:
         return first if candidates[first].active <= candidates[second].active else second
 
 
-POLICIES: dict[str, type[RoundRobin] | type[LeastRequest]] = {
-    "round-robin": RoundRobin,
-    "least-request": LeastRequest,
-}
+@dataclass(frozen=True)
+class ConsistentHash:
+    """Requests with the same key go to the same replica, as long as that one has no more than its share; when replicas
+    come or go, only the keys of those change their place. ``by`` is what the key is: ``address`` (the client's),
+    ``body``, or the name of a header; a request without that header has its client's address.
+
+    Each replica has a weight for each key, and the greatest wins (rendezvous hashing: D. Thaler and C. Ravishankar,
+    Using Name-Based Mappings to Increase Hit Rates, IEEE/ACM Trans. Networking 6(1), 1998); one that runs more than a
+    quarter above the mean is passed over (V. Mirrokni, M. Thorup and M. Zadimoghaddam, Consistent Hashing with Bounded
+    Loads, SODA 2018).
+    """
+
+    by: str = "address"
+
+    def key(self, request: HttpRequest) -> bytes:
+        """What is hashed of a request."""
+        if self.by == "body":
+            return request.body
+        found = None if self.by == "address" else request.header(self.by.encode("latin-1"))
+        return found if found is not None else request.peer.encode()
+
+    def choose(self, candidates: Sequence[Candidate], key: bytes = b"") -> int:
+        short = blake2b(key, digest_size=16).digest()
+        weights = [
+            blake2b(short, digest_size=8, key=each.address.encode()[:64]).digest() for each in candidates
+        ]
+        most = math.ceil(_BOUND * (sum(each.active for each in candidates) + 1) / len(candidates))
+        ranked = sorted(range(len(candidates)), key=weights.__getitem__, reverse=True)
+        return next(index for index in ranked if candidates[index].active < most)
+
+
+POLICIES = ("round-robin", "least-request", "hash")
+"""Names of policies; ``hash:body`` and ``hash:HEADER`` say by what, ``hash`` is by the client's address."""
 
 
 def make_policy(policy: str | Policy) -> Policy:
     """A policy by its name. Raises ServingError TIP511 for an unknown one."""
     if not isinstance(policy, str):
         return policy
-    try:
-        return POLICIES[policy]()
-    except KeyError:
-        raise ServingError(
-            "TIP511",
-            f"Unknown load-balancing policy {policy!r}.{did_you_mean(policy, POLICIES)}",
-            fix=f"Use one of: {', '.join(POLICIES)}.",
-        ) from None
+    name, colon, by = policy.partition(":")
+    if policy == "round-robin":
+        return RoundRobin()
+    if policy == "least-request":
+        return LeastRequest()
+    if name == "hash" and (not colon or _HEADER.fullmatch(by)):
+        return ConsistentHash(by.lower() or "address")
+    raise ServingError(
+        "TIP511",
+        f"Unknown load-balancing policy {policy!r}.{did_you_mean(policy, POLICIES)}",
+        fix=f"Use one of: {', '.join(POLICIES)}; hash:body or hash:HEADER says by what.",
+    )
+
+
+def same_policy(one: Policy, other: Policy) -> bool:
+    """Whether they choose in the same way, whatever they have counted."""
+    return type(one) is type(other) and (not isinstance(one, ConsistentHash) or one == other)
