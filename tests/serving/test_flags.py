@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tiphys.serving.flags import FlagError, Options, parse
+from tiphys.serving.model.servable import SessionOptions
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,16 @@ def test_the_images_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options().config.models[0].base_path == Path("/elsewhere/fashion")
 
 
+def test_how_tensorflow_runs_a_model() -> None:
+    loader: Any = options(
+        "--model_base_path=/m",
+        "--tensorflow_intra_op_parallelism=2",
+        "--tensorflow_inter_op_parallelism=3",
+        "--per_process_gpu_memory_fraction=0.25",
+    ).config.loader
+    assert loader.keywords == {"options": SessionOptions(2, 3, 0.25)}
+
+
 def test_flags_without_effect_are_said_to_be_so() -> None:
     found = options("--model_base_path=/m", "--tensorflow_session_parallelism=2", "--num_load_threads=4")
     assert found.ignored == ["num_load_threads", "tensorflow_session_parallelism"]
@@ -80,6 +92,8 @@ def test_flags_without_effect_are_said_to_be_so() -> None:
         (["--model_base_path=/m", "--enable_batching", "--batching_parameters_file=/no"], "/no: No such file"),
         (["--model_base_path=/m", "--tiphys_loader=no.such:thing"], "--tiphys_loader=no.such:thing: No module"),
         (["--model_config_file=/no"], "/no: No such file"),
+        (["--model_base_path=/m", "--tensorflow_intra_op_parallelism=-1"], "threads are not negative"),
+        (["--model_base_path=/m", "--per_process_gpu_memory_fraction=1.5"], "a fraction is between 0 and 1"),
     ],
 )  # fmt: skip
 def test_wrong_flags(arguments: list[str], message: str) -> None:

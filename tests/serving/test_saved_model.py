@@ -18,6 +18,7 @@ from tiphys.serving import ModelServer, ServerConfig, ServingClient
 from tiphys.serving.loading import load
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
+from tiphys.serving.model.servable import SessionOptions, Tensor
 
 pytestmark = [pytest.mark.long, pytest.mark.train]
 
@@ -165,6 +166,26 @@ def test_half_and_complex_numbers_go_through_grpc(base: Path, loader: Any) -> No
                 "wave": [[1 - 2j, -3j], [-1, 0.5 + 0.25j]],
                 "fine": [-1 + 1e300j, 2j],
             }
+
+
+def test_sessions_are_configured_as_tensorflow_reads_it(base: Path) -> None:
+    import tensorflow as tf
+
+    from tiphys.serving.model import tf_library
+
+    wanted = SessionOptions(2, 3, 0.25)
+    official = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=2,
+        inter_op_parallelism_threads=3,
+        gpu_options=tf.compat.v1.GPUOptions(per_process_gpu_memory_fraction=0.25),
+    )
+    assert tf.compat.v1.ConfigProto.FromString(tf_library._config(wanted)) == official
+    assert tf_library._config(SessionOptions()) == b""
+    servable = load(base / "1", wanted)
+    try:
+        assert servable.run("half", {"x": Tensor("DT_FLOAT", (1,), [1.0])})["y"].values[0] == 2.5
+    finally:
+        servable.close()
 
 
 def test_metadata(client: ServingClient) -> None:

@@ -18,7 +18,7 @@ from tiphys.serving.config_messages import read_text
 from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
-from tiphys.serving.model.servable import Loader
+from tiphys.serving.model.servable import Loader, SessionOptions
 from tiphys.serving.server import ServerConfig
 
 if TYPE_CHECKING:
@@ -66,11 +66,8 @@ _IGNORED = (
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
     "num_unload_threads",
-    "per_process_gpu_memory_fraction",
     "remove_unused_fields_from_bundle_metagraph",
     "skip_initialize_tpu",
-    "tensorflow_inter_op_parallelism",
-    "tensorflow_intra_op_parallelism",
     "tensorflow_session_config_file",
     "tensorflow_session_parallelism",
     "thread_pool_factory_config_file",
@@ -125,6 +122,19 @@ def _parser() -> _Parser:
     add("--file_system_poll_wait_seconds", type=float, default=1.0, help="0: read the versions once")
     add("--max_num_load_retries", type=int, default=5)
     add("--load_retry_interval_micros", type=int, default=60_000_000)
+    add(
+        "--tensorflow_intra_op_parallelism",
+        type=int,
+        default=0,
+        help="threads within an operation (0: the CPUs)",
+    )
+    add(
+        "--tensorflow_inter_op_parallelism",
+        type=int,
+        default=0,
+        help="operations beside each other (0: the CPUs)",
+    )
+    add("--per_process_gpu_memory_fraction", type=float, default=0.0, help="of a GPU, at most (0: all of it)")
     add("--enable_batching", type=_bool, nargs="?", const=True, default=False, help="merge requests")
     add("--batching_parameters_file", default="", help="BatchingParameters as text protobuf")
     add("--monitoring_config_file", default="", help="MonitoringConfig as text protobuf")
@@ -172,6 +182,16 @@ def parse(arguments: Sequence[str]) -> Options | None:
             raise FlagError(f"--{flag} must be between 0 and 65535, not {getattr(options, flag)}")
     if options.port and options.port == options.rest_api_port:
         raise FlagError("--rest_api_port cannot be same as --port")
+    session = SessionOptions(
+        options.tensorflow_intra_op_parallelism,
+        options.tensorflow_inter_op_parallelism,
+        options.per_process_gpu_memory_fraction,
+    )
+    if (
+        min(session.intra_op_threads, session.inter_op_threads) < 0
+        or not 0 <= session.gpu_memory_fraction <= 1
+    ):
+        raise FlagError("threads are not negative, and a fraction is between 0 and 1")
     timeout = options.rest_api_timeout_in_ms
     metrics = _METRICS
     if options.monitoring_config_file:
@@ -192,7 +212,9 @@ def parse(arguments: Sequence[str]) -> Options | None:
         reload_seconds=options.model_config_file_poll_wait_seconds,
         limits=HttpLimits(body_bytes=options.tiphys_max_body_bytes),
         metrics_path=metrics,
-        loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,
+        loader=_loader(options.tiphys_loader)
+        if options.tiphys_loader
+        else partial(load_saved_model, options=session),
     )
     ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
     return Options(

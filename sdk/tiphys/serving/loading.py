@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiphys.serving.model.saved_model import SavedModelServable
-from tiphys.serving.model.servable import Code, ModelError, Servable
+from tiphys.serving.model.servable import Code, ModelError, Servable, SessionOptions
 from tiphys.serving.model.tf_library import available
 from tiphys.serving.warmup import warm_up
 
 __all__ = ["load"]
 
 
-def load(path: Path) -> Servable:
+def load(path: Path, options: SessionOptions | None = None) -> Servable:
     """A Loader: the SavedModel in a folder, warmed up."""
     if not (path / "saved_model.pb").exists() and not (path / "saved_model.pbtxt").exists():
         raise ModelError(
@@ -21,11 +21,11 @@ def load(path: Path) -> Servable:
         )
     servable: Servable
     if available():
-        servable = SavedModelServable(path)
+        servable = SavedModelServable(path, options)
     else:
         from tiphys.serving.model.session import SessionServable
 
-        servable = SessionServable(path)
+        servable = SessionServable(path, options)
     try:
         warm_up(servable, path)
     except BaseException:

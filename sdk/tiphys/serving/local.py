@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
@@ -42,7 +43,7 @@ class LocalServing:
         stopping: threading.Event,
     ) -> None:
         self._balancer = balancer
-        self._base, self._flags = base, list(flags)
+        self._base, self._flags = base, [_share_of(count), *flags]  # the last of a flag holds
         self.name = name
         self._report = report
         self._stopping = stopping
@@ -222,6 +223,11 @@ def _look_for_versions(base: Path) -> None:
             cause="A version is a folder that is named by a number.",
             fix=f"Export a SavedModel to {base / '1'}.",
         )
+
+
+def _share_of(count: int) -> str:
+    """Replicas share the cores of this machine: else each would have a thread for every one."""
+    return f"--tensorflow_intra_op_parallelism={max(1, (os.cpu_count() or 1) // count)}"
 
 
 def _end(replica: ServerReplica) -> None:

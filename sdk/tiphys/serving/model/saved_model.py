@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiphys.net.protobuf import WireError
 from tiphys.serving.model.meta_graph import signatures
-from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor
+from tiphys.serving.model.servable import Code, ModelError, SessionOptions, Signature, Tensor
 from tiphys.serving.model.tf_library import Session
 
 __all__ = ["SavedModelServable"]
@@ -16,8 +16,8 @@ __all__ = ["SavedModelServable"]
 class SavedModelServable:
     """A SavedModel in TensorFlow's C library. Raises ModelError with TensorFlow's own words."""
 
-    def __init__(self, path: Path) -> None:
-        self._session = Session(path)
+    def __init__(self, path: Path, options: SessionOptions | None = None) -> None:
+        self._session = Session(path, wanted=options)
         try:
             self._signatures = signatures(self._session.meta_graph)
         except WireError as error:

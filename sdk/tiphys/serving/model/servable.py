@@ -18,6 +18,7 @@ __all__ = [
     "Loader",
     "ModelError",
     "Servable",
+    "SessionOptions",
     "Signature",
     "Tensor",
     "TensorInfo",
@@ -119,6 +120,16 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     method: str = PREDICT
     defaults: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How TensorFlow runs a model: threads within an operation and of operations beside each other (0: one for each
+    core), and which part of a GPU's memory it takes at most (0: all)."""
+
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    gpu_memory_fraction: float = 0.0
 
 
 class Servable(Protocol):

@@ -14,7 +14,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiphys.serving.model.servable import COMPLEX, Code, ModelError, Signature, Tensor, TensorInfo
+from tiphys.serving.model.servable import (
+    COMPLEX,
+    Code,
+    ModelError,
+    SessionOptions,
+    Signature,
+    Tensor,
+    TensorInfo,
+)
 
 __all__ = ["SessionServable"]
 
@@ -45,11 +53,16 @@ def import_tensorflow() -> Any:
 class SessionServable:
     """A session on one meta graph of a SavedModel."""
 
-    def __init__(self, path: Path, *, tags: tuple[str, ...] = ("serve",), threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, options: SessionOptions | None = None, *, tags: tuple[str, ...] = ("serve",)
+    ) -> None:
         tf = import_tensorflow()
         self._tf = tf
+        wanted = options or SessionOptions()
         config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+            intra_op_parallelism_threads=wanted.intra_op_threads,
+            inter_op_parallelism_threads=wanted.inter_op_threads,
+            gpu_options=tf.compat.v1.GPUOptions(per_process_gpu_memory_fraction=wanted.gpu_memory_fraction),
         )
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph, config=config)

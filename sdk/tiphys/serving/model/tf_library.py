@@ -20,8 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tiphys.net.protobuf import bytes_field, int_field
 from tiphys.serving.model.meta_graph import DTYPES
-from tiphys.serving.model.servable import Code, ModelError, Tensor
+from tiphys.serving.model.servable import Code, ModelError, SessionOptions, Tensor
 
 __all__ = ["Session", "available"]
 
@@ -66,6 +67,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_NewSessionOptions": (c_void_p, ()),
     "TF_NewStatus": (c_void_p, ()),
     "TF_NumDims": (c_int, (c_void_p,)),
+    "TF_SetConfig": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "TF_SessionRun": (
         None,
         (
@@ -142,7 +144,9 @@ class _Status:
 class Session:
     """A SavedModel's graph with its variables, in a session. ``run`` may be called from several threads."""
 
-    def __init__(self, path: Path, tags: Sequence[str] = ("serve",)) -> None:
+    def __init__(
+        self, path: Path, tags: Sequence[str] = ("serve",), wanted: SessionOptions | None = None
+    ) -> None:
         lib = self._lib = _load()
         self._session: Any = None
         self._graph = lib.TF_NewGraph()
@@ -151,6 +155,9 @@ class Session:
         names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
         try:
             with _Status(lib) as status:
+                if config := _config(wanted or SessionOptions()):
+                    lib.TF_SetConfig(options, config, len(config), status.handle)
+                    status.check()
                 self._session = lib.TF_LoadSessionFromSavedModel(
                     options, None, os.fsencode(path), names, len(tags), self._graph, buffer, status.handle
                 )
@@ -261,6 +268,18 @@ class Session:
         if code is None:
             return Tensor(dtype, shape, [])  # a type that JSON cannot carry: its writer says so
         return Tensor(dtype, shape, array(code, data))
+
+
+def _config(wanted: SessionOptions) -> bytes:
+    """A ConfigProto (tensorflow/core/protobuf/config.proto); what is 0 is left to TensorFlow."""
+    found = b""
+    if wanted.intra_op_threads:
+        found += int_field(2, wanted.intra_op_threads)
+    if wanted.inter_op_threads:
+        found += int_field(5, wanted.inter_op_threads)
+    if wanted.gpu_memory_fraction:
+        found += bytes_field(6, b"\x09" + struct.pack("<d", wanted.gpu_memory_fraction))  # a double, field 1
+    return found
 
 
 def _packed(tensor: Tensor) -> bytes:
