@@ -278,6 +278,18 @@ def test_all_replicas_down(replica: Any, balancer: Any, ask: Ask) -> None:
     assert answer.error.startswith("No endpoint answered") and a.address in answer.error
 
 
+def test_a_request_is_held_until_a_replica_is_there(replica: Any, balancer: Any, load: Any) -> None:
+    lb = balancer(settings=Settings(hold=20))
+    with load(lb.url, clients=3) as traffic:
+        a = replica("a")
+        lb.set_endpoints([a.address])
+        traffic.more(20)
+        a.die()
+        lb.set_endpoints([replica("b").address])
+        traffic.more(20)
+    assert traffic.failures == []
+
+
 def test_no_answer_in_time_is_a_504(replica: Any, balancer: Any, ask: Ask) -> None:
     a = replica("a")
 

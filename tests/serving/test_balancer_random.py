@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tiphys.net import HttpRequest, HttpResponse, HttpServer
 from tiphys.serving import Balancer
+from tiphys.serving.balancer import Settings
 from tiphys.serving.balancer.facade import LoopThread
 
 COUNT = 3
@@ -80,7 +81,9 @@ def test_a_request_fails_only_when_no_replica_in_the_set_is_alive(
     for index in range(COUNT):
         fleet.up(index)
     used: set[int] = {0}
-    with Balancer("127.0.0.1", 0, endpoints=[fleet.address(0)], policy=policy) as balancer:
+    with Balancer(
+        "127.0.0.1", 0, endpoints=[fleet.address(0)], policy=policy, settings=Settings(hold=0.0)
+    ) as balancer:
         client = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=20)
         for act, what in history:
             if act == "use":

@@ -48,6 +48,7 @@ _DROP = frozenset(
     )
 )
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+_HELD = 0.05  # seconds between two looks whether there is a replica now
 _SAFE_CALLS = (":predict", ":classify", ":regress")
 
 
@@ -58,7 +59,9 @@ class Settings:
     timeout: float = 60.0
     """For one answer of one replica."""
     attempts: int = 4
-    """A request is tried on at most this many replicas."""
+    """A request is tried on at most this many replicas, one after the other."""
+    hold: float = 1.0
+    """A request that no replica takes is held for so long, in which one may be started again."""
     health_interval: float = 2.0
     health_timeout: float = 2.0
     limits: HttpLimits = field(default_factory=HttpLimits)
@@ -187,6 +190,23 @@ class AsyncBalancer:
         head_only = request.method == "HEAD"
         data = _encode(request)
         key = self.policy.key(request) if isinstance(self.policy, ConsistentHash) else b""
+        until = loop.time() + self.settings.hold
+        while True:
+            answer = await self._offer(data, key, may_repeat=may_repeat, head_only=head_only)
+            if isinstance(answer, HttpResponse):
+                return answer
+            if loop.time() >= until:
+                break
+            await asyncio.sleep(_HELD)
+        if not self._endpoints:
+            return error_response(503, f"No endpoint available for {self.host}:{self.port}")
+        return error_response(503, f"No endpoint answered for {self.host}:{self.port}; last: {answer}")
+
+    async def _offer(
+        self, data: bytes, key: bytes, *, may_repeat: bool, head_only: bool
+    ) -> HttpResponse | str:
+        """Try one replica after the other. The answer, or why none took it: it may be offered once more."""
+        loop = asyncio.get_running_loop()
         tried: set[Endpoint] = set()
         reason = ""
         again: Endpoint | None = None  # the same endpoint once more, on a fresh connection
@@ -222,9 +242,7 @@ class AsyncBalancer:
                 else:
                     endpoint.succeeded()
                 return response
-        if not self._endpoints:
-            return error_response(503, f"No endpoint available for {self.host}:{self.port}")
-        return error_response(503, f"No endpoint answered for {self.host}:{self.port}; last: {reason}")
+        return reason
 
     # ---- health
     async def _watch(self) -> None:
