@@ -40,6 +40,15 @@ def register(subparsers: Any) -> None:
         help="load balancing: round-robin, least-request, hash (by the client's address), hash:body or hash:HEADER "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="answer HTTPS with this certificate (PEM)"
+    )
+    parser.add_argument(
+        "--tls-key", default="", metavar="FILE", help="its key, where it is not in the same file"
+    )
+    parser.add_argument(
+        "--token-file", default="", metavar="FILE", help="who asks needs the token in this file"
+    )
     add_store(parser)
     parser.set_defaults(handler=handle)
 
@@ -55,6 +64,7 @@ def handle(options: argparse.Namespace) -> int:
         raise RefusedError(
             "TIP297", f"{options.registry} is served under its own name", fix="leave --name out"
         )
+    guard = serving.Guard.of_files(options.tls_cert, options.tls_key, options.token_file)
     with contextlib.ExitStack() as stack:
         flags: list[str] = []
         if options.registry is not None:
@@ -73,6 +83,7 @@ def handle(options: argparse.Namespace) -> int:
             port=options.port,
             replicas=options.replicas,
             policy=options.policy,
+            guard=guard,
             flags=flags,
             report=_report,
         )

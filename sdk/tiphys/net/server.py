@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
 from tiphys.net.connection import Connection, HttpLimits
 from tiphys.net.message import HttpRequest, HttpResponse
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 __all__ = ["Handler", "HttpLimits", "HttpServer", "cannot_listen"]
+
+_HANDSHAKE = 10.0  # seconds, as for the head of a request
 
 Handler = Callable[[HttpRequest], "HttpResponse | Awaitable[HttpResponse]"]
 
@@ -41,8 +47,10 @@ class HttpServer:
         *,
         limits: HttpLimits | None = None,
         on_error: Callable[[BaseException], None] | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         self.handler = handler
+        self.tls = tls
         self.host = host
         self.port = port
         self.limits = limits or HttpLimits()
@@ -71,7 +79,13 @@ class HttpServer:
         self._empty = asyncio.Event()
         try:
             self._server = await loop.create_server(
-                lambda: Connection(self, loop), self.host, self.port, backlog=1024, start_serving=False
+                lambda: Connection(self, loop),
+                self.host,
+                self.port,
+                backlog=1024,
+                start_serving=False,
+                ssl=self.tls,
+                ssl_handshake_timeout=_HANDSHAKE if self.tls is not None else None,
             )
         except OSError as error:
             raise cannot_listen(self.host, self.port, error) from error

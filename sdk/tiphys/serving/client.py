@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,19 +29,32 @@ class VersionStatus(NamedTuple):
     error_message: str
 
 
+def _trusting(certificate: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificate or None)
+    except (OSError, ValueError) as error:
+        raise ServingError(
+            "TIP524", f"{certificate} is no certificate.", cause=str(error), fix="Give a file in PEM."
+        ) from None
+
+
 class ServingClient:
     """Asks one model at one address. Keeps its connection; use one client a thread.
 
     Parameters
     ----------
     url:
-        ``http://host:port``.
+        ``http://host:port``, or ``https://`` where the server has TLS.
     model:
         The model's name.
     version, label:
         Ask this version, or the one with this label; neither: the newest.
     timeout:
         Seconds for a connection and for each answer.
+    token:
+        What the server wants of who asks; empty: nothing.
+    certificate:
+        A file in PEM: the server's certificate, or of who signed it, where the system does not know it.
 
     Every call raises ServingError: TIP520 no connection, TIP521 the server refused (its words are the cause),
     TIP522 no answer in time, TIP523 the answer is not what it should be.
@@ -54,9 +68,11 @@ class ServingClient:
         version: int | None = None,
         label: str | None = None,
         timeout: float = 30.0,
+        token: str = "",
+        certificate: str = "",
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServingError(
                 "TIP524", f"{url!r} is not the address of a model server.", fix="Write http://host:port."
             )
@@ -71,7 +87,12 @@ class ServingClient:
             self._path = f"{self._model_path}/labels/{quote(label, safe='')}"
         else:
             self._path = self._model_path
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
+        if parts.scheme == "https":
+            self._connection = http.client.HTTPSConnection(
+                parts.hostname, parts.port or 443, timeout=timeout, context=_trusting(certificate)
+            )
 
     # ---- calls
     def predict(
@@ -180,7 +201,7 @@ class ServingClient:
         return document
 
     def _send(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json"} if data is not None else {}
+        headers = {**self._headers, **({"Content-Type": "application/json"} if data is not None else {})}
         where = f"{method} {self.url}{path}"
         reused = self._connection.sock is not None
         for last in (not reused, True):

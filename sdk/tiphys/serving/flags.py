@@ -247,7 +247,7 @@ def _read(path: str, kind: str, build: Callable[[JsonObject], T]) -> T:
         raise FlagError(f"{path}: {error.strerror}") from error
     except ImportError as error:
         raise FlagError(f"{path}: protobuf reads it, which is not installed: {error}") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise FlagError(f"Invalid protobuf file: '{path}': {error}") from error
 
 
@@ -274,7 +274,9 @@ def _model(entry: JsonObject) -> ModelConfig:
     elif "specific" in policy:
         versions = _numbers(_inside(policy, "specific"), "versions")
     labels = {str(each.get("key", "")): _number(each, "value", 0) for each in _each(entry, "version_labels")}
-    chains = {str(each["label"]): _numbers(each, "versions") for each in _each(entry, "tiphys_chains")}
+    chains = {
+        str(each.get("label", "")): _numbers(each, "versions") for each in _each(entry, "tiphys_chains")
+    }
     weights = {
         _number(each, "version", 0): _number(each, "percent", 0) for each in _each(entry, "tiphys_weights")
     }

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer import Balancer
+from tiphys.serving.balancer import Balancer, Settings
 from tiphys.serving.client import ServingClient
+from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def serve(
     *,
     replicas: int = 2,
     policy: str = "round-robin",
+    guard: Guard | None = None,
     flags: Sequence[str] = (),
     timeout: float = 120.0,
     report: Report = lambda text: None,
@@ -175,9 +177,9 @@ def serve(
 ) -> LocalServing:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
-    ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of
-    the model server. A replica that dies is replaced; ``report`` is told. ``stop`` ends the waiting: here and
-    in :meth:`Serving.wait`.
+    ``model_base_path`` holds one folder for each version, named by numbers. ``guard``: who may ask. ``flags`` are
+    further flags of the model server. A replica that dies is replaced; ``report`` is told. ``stop`` ends the waiting:
+    here and in :meth:`LocalServing.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
     TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for.
@@ -188,7 +190,10 @@ def serve(
         _look_for_tensorflow()
     if replicas < 1:
         raise ServingError("TIP528", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
-    balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
+    settings = Settings(guard=guard or Guard())
+    balancer = Balancer(
+        host, port, policy=policy, health_path=f"/v1/models/{name}", settings=settings
+    ).start()
     report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
     serving = LocalServing(balancer, base, name, flags, replicas, report, stop or threading.Event())
     try:

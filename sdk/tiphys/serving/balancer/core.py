@@ -11,6 +11,7 @@ from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_
 from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, EndpointState
 from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
+from tiphys.serving.guard import Guard
 
 if TYPE_CHECKING:
 
@@ -65,6 +66,8 @@ class Settings:
     health_interval: float = 2.0
     health_timeout: float = 2.0
     limits: HttpLimits = field(default_factory=HttpLimits)
+    guard: Guard = field(default_factory=Guard)
+    """Who may ask."""
 
 
 class AsyncBalancer:
@@ -91,7 +94,9 @@ class AsyncBalancer:
         self.health_path = health_path
         self._endpoints: dict[str, Endpoint] = {}
         self._draining: dict[str, Endpoint] = {}
-        self._server = HttpServer(self._handle, host, port, limits=self.settings.limits)
+        self._server = HttpServer(
+            self._handle, host, port, limits=self.settings.limits, tls=self.settings.guard.tls
+        )
         self._health: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self.requests = self.errors = self.retries = 0
@@ -178,6 +183,10 @@ class AsyncBalancer:
         return candidates[self.policy.choose(candidates)]
 
     async def _handle(self, request: HttpRequest) -> HttpResponse:
+        if not self.settings.guard.admits(request):
+            refusal = error_response(401, "a token is needed: Authorization: Bearer TOKEN")
+            refusal.headers = (*refusal.headers, (b"WWW-Authenticate", b"Bearer"))
+            return refusal
         self.requests += 1
         response = await self._forward(request)
         if response.status >= 500:

@@ -102,7 +102,8 @@ class Balancer:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        guarded = self._settings is not None and self._settings.guard.tls is not None
+        return f"http{'s' if guarded else ''}://{self.host}:{self.port}"
 
     def start(self) -> Balancer:
         """Listen. It is bound when this returns."""
