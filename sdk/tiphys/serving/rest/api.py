@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import re
 import time
 import zlib
@@ -17,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
-from tiphys.serving.rest import examples, metadata, read, write
+from tiphys.serving.rest import examples, metadata, open_inference, read, write
 from tiphys.serving.rest.metrics import ServerMetrics
 
 if TYPE_CHECKING:
@@ -79,11 +80,13 @@ class RestApi:
         path = request.path
         if path == self.metrics_path:
             return HttpResponse(200, self.metrics.page(self.manager), "text/plain")
+        if (asked := open_inference.path_of(path)) is not None:
+            return self._open(request, asked)
         if path[:4].lower() != "/v1/":
             return HttpResponse(404, _NOT_FOUND, "text/html")
         if request.method == "OPTIONS":  # whether CORS is on or off, as http_server.cc has it
-            asked = _ORIGIN.search(request.header(b"origin") or b"") is not None
-            return HttpResponse(200 if asked else 400, b"", headers=self._cors)
+            known = _ORIGIN.search(request.header(b"origin") or b"") is not None
+            return HttpResponse(200 if known else 400, b"", headers=self._cors)
         if request.method == "POST":
             return self._call(request, path)
         try:
@@ -131,11 +134,7 @@ class RestApi:
                 raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: POST {path}")
             api = match[4].capitalize()
             name = _unquote(match[1])
-            body = request.body
-            if (
-                request.header(b"content-encoding") or b""
-            ).lower() == b"gzip":  # a few bytes may become very many
-                body = await asyncio.to_thread(self._unzipped, body)  # which leaves the lock to others
+            body = await self._sent(request)
             if api == "Predict":
                 answer = await self._predict(match, body)
             else:
@@ -167,6 +166,46 @@ class RestApi:
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
         return await self._aside(render, outputs, size=rows * 8)
+
+    # ---- the Open Inference Protocol
+    def _open(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse | Awaitable[HttpResponse]:
+        if request.method == "POST" and open_inference.is_inference(asked):
+            return self._inferred(request, asked)
+        try:
+            if request.method != "GET" or open_inference.is_inference(asked):
+                raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: {request.method} {request.path}")
+            status, document = open_inference.about(asked, self.manager)
+        except ModelError as error:
+            return self._error(error)
+        return HttpResponse(status, json.dumps(document).encode(), headers=self._cors)
+
+    async def _inferred(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse:
+        started = time.perf_counter()
+        name, status = asked["name"], "OK"
+        try:
+            name, number = open_inference.model_of(asked)
+            body = await self._sent(request)
+            document = await self._document(body)
+            wanted = await self._aside(open_inference.InferenceRequest.of, document, size=len(body))
+
+            async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
+                with self.manager.use(name, version) as (found, runner):
+                    signature = _signature(runner.servable.signatures, wanted.signature)
+                    inputs = await self._aside(wanted.tensors, signature, size=len(body))
+                    return found.number, await runner.run(wanted.signature, inputs, self.timeout)
+
+            version, outputs = await self.manager.answered(name, number, "", ask)
+            rows = sum(len(tensor.values) for tensor in outputs.values())
+            answer = await self._aside(
+                open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
+            )
+        except ModelError as error:
+            status = error.code.name
+            return self._error(error)
+        finally:
+            if name in self.manager.models:
+                self.metrics.request(name, "Infer", status, time.perf_counter() - started)
+        return HttpResponse(200, answer, headers=self._cors)
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
         document = await self._document(body)
@@ -201,6 +240,13 @@ class RestApi:
     def close(self) -> None:
         """End the thread; what it does is ended first."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _sent(self, request: HttpRequest) -> bytes:
+        """The body of a request. Raises ModelError INVALID_ARGUMENT."""
+        if (request.header(b"content-encoding") or b"").lower() != b"gzip":
+            return request.body
+        # a few bytes may become very many; it leaves the interpreter's lock to others
+        return await asyncio.to_thread(self._unzipped, request.body)
 
     def _unzipped(self, sent: bytes) -> bytes:
         try:
