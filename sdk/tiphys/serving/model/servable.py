@@ -86,6 +86,9 @@ class ModelError(Exception):
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.code, self.message)
+
 
 Values = Sequence[Any]
 """A tensor's elements, row by row: ``bytes`` for uint8 and bool, ``array`` for other numbers when they come

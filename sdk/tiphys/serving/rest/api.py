@@ -8,25 +8,22 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Awaitable, Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, open_inference, read, write
+from tiphys.serving.rest.lane import HUGE, Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
 __all__ = ["RestApi"]
-
-T = TypeVar("T")
 
 _CALL = re.compile(
     r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)(\d+)|(?i:/labels/)([^/:]+))?:((?i:classify|regress|predict))",
@@ -43,7 +40,6 @@ _NOT_FOUND = b"""<HTML><HEAD>
 <H1>Not Found</H1>
 </BODY></HTML>
 """
-_BIG = 32 * 1024  # bytes: some milliseconds
 _CARE = 30  # so much more than others costs a body that is read with care
 _ORIGIN = re.compile(rb"https?://")
 
@@ -65,7 +61,7 @@ class RestApi:
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
-        self._thread = ThreadPoolExecutor(1, "tiphys-large-bodies")
+        self._lane = Lane()
         self._cors = (
             (
                 (b"Access-Control-Allow-Origin", b"*"),
@@ -147,25 +143,37 @@ class RestApi:
         return HttpResponse(200, answer, headers=self._cors)
 
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
-        document = await self._document(body)
-        asked = read.signature_name(document)
+        document, asked = None, ""
+        if len(body) < HUGE:
+            document = await self._document(body)
+            asked = read.signature_name(document)
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> tuple[str, Mapping[str, Tensor]]:
             with self.manager.use(name, version) as (_, runner):
-                signature = _signature(runner.servable.signatures, asked)
-                layout, inputs = await self._aside(
-                    read.predict_inputs, document, signature.inputs, asked, size=len(body)
-                )
+                signatures, key = runner.servable.signatures, asked
+                if document is not None:
+                    layout, inputs = await self._lane.do(
+                        read.predict_inputs,
+                        document,
+                        _signature(signatures, asked).inputs,
+                        asked,
+                        size=len(body),
+                    )
+                else:
+                    wanted = {each: {**signature.inputs} for each, signature in signatures.items()}
+                    key, layout, inputs = await self._lane.do(
+                        read.whole, body, wanted, size=len(body), apart=True
+                    )
                 started = time.perf_counter()
-                outputs = await runner.run(asked or DEFAULT_SIGNATURE, inputs, self.timeout)
+                outputs = await runner.run(key or DEFAULT_SIGNATURE, inputs, self.timeout)
                 self.metrics.runtime(name, time.perf_counter() - started)
             return layout, outputs
 
         layout, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
-        return await self._aside(render, outputs, size=rows * 8)
+        return await self._lane.do(render, outputs, size=rows * 8, apart=True)
 
     # ---- the Open Inference Protocol
     def _open(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse | Awaitable[HttpResponse]:
@@ -186,17 +194,17 @@ class RestApi:
             name, number = open_inference.model_of(asked)
             body = await self._sent(request)
             document = await self._document(body)
-            wanted = await self._aside(open_inference.InferenceRequest.of, document, size=len(body))
+            wanted = await self._lane.do(open_inference.InferenceRequest.of, document, size=len(body))
 
             async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
                 with self.manager.use(name, version) as (found, runner):
                     signature = _signature(runner.servable.signatures, wanted.signature)
-                    inputs = await self._aside(wanted.tensors, signature, size=len(body))
+                    inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
                     return found.number, await runner.run(wanted.signature, inputs, self.timeout)
 
             version, outputs = await self.manager.answered(name, number, "", ask)
             rows = sum(len(tensor.values) for tensor in outputs.values())
-            answer = await self._aside(
+            answer = await self._lane.do(
                 open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
             )
         except ModelError as error:
@@ -210,7 +218,7 @@ class RestApi:
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
         document = await self._document(body)
         asked = read.signature_name(document)
-        batch = await self._aside(examples.read, document, size=len(body))
+        batch = await self._lane.do(examples.read, document, size=len(body))
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> bytes:
@@ -225,21 +233,14 @@ class RestApi:
 
     async def _document(self, body: bytes) -> JsonObject:
         """The request's document. Raises ModelError INVALID_ARGUMENT."""
-        document = await self._aside(read.parse_fast, body, size=len(body))
+        document = await self._lane.do(read.parse_fast, body, size=len(body))
         if document is None:
-            document = await self._aside(read.parse_with_care, body, size=len(body) * _CARE)
+            document = await self._lane.do(read.parse_with_care, body, size=len(body) * _CARE)
         return document
 
-    async def _aside(self, function: Callable[..., T], /, *arguments: Any, size: int) -> T:
-        """What takes long is done in one thread beside the loop, so that status and small requests do not wait; in one,
-        since it holds the interpreter's lock, which each of several would take in its turn."""
-        if size < _BIG:
-            return function(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments))
-
     def close(self) -> None:
-        """End the thread; what it does is ended first."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End what works beside the loop."""
+        self._lane.close()
 
     async def _sent(self, request: HttpRequest) -> bytes:
         """The body of a request. Raises ModelError INVALID_ARGUMENT."""
@@ -264,9 +265,7 @@ class RestApi:
 def _signature(signatures: Mapping[str, Signature], asked: str) -> Signature:
     name = asked or DEFAULT_SIGNATURE
     if name not in signatures:
-        raise ModelError(
-            Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def'
-        )
+        raise read.no_signature(name)
     return signatures[name]
 
 

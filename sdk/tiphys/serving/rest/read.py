@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tiphys.serving.model.servable import ModelError, Tensor, TensorInfo
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Tensor, TensorInfo
 from tiphys.serving.rest import rapid
 from tiphys.serving.rest.values import fast_tensor, fill, invalid, is_b64, shape_of, show_shape, tensor
 from tiphys.serving.rest.write import pretty
@@ -15,7 +15,16 @@ from tiphys.serving.rest.write import pretty
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["ROW", "parse", "parse_fast", "parse_with_care", "predict_inputs", "signature_name"]
+__all__ = [
+    "ROW",
+    "no_signature",
+    "parse",
+    "parse_fast",
+    "parse_with_care",
+    "predict_inputs",
+    "signature_name",
+    "whole",
+]
 
 ROW = "row"
 COLUMN = "column"
@@ -33,6 +42,24 @@ def parse(body: bytes) -> JsonObject:
     """The request's document; what follows it is ignored. Raises ModelError INVALID_ARGUMENT."""
     found = parse_fast(body)
     return parse_with_care(body) if found is None else found
+
+
+def whole(
+    body: bytes, signatures: Mapping[str, Mapping[str, TensorInfo]]
+) -> tuple[str, str, dict[str, Tensor]]:
+    """Of a predict request the signature that it asks for, its format, and its tensors; ``signatures``: what each
+    wants. Raises ModelError."""
+    document = parse(body)
+    asked = signature_name(document)
+    if (asked or DEFAULT_SIGNATURE) not in signatures:
+        raise no_signature(asked or DEFAULT_SIGNATURE)
+    layout, inputs = predict_inputs(document, signatures[asked or DEFAULT_SIGNATURE], asked)
+    return asked, layout, inputs
+
+
+def no_signature(name: str) -> ModelError:
+    """That a model has no such signature."""
+    return invalid(f'Serving signature name: "{name}" not found in signature def')
 
 
 def parse_fast(body: bytes) -> JsonObject | None:
