@@ -16,6 +16,7 @@ from tiphys.serving import flags
 from tiphys.serving.server import AsyncModelServer
 
 log = logging.getLogger("tiphys.serving")
+_TURN = 0.001  # seconds after which a thread that reads a large body lets the loop go on
 
 
 async def _serve(options: flags.Options) -> int:
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     for flag in options.ignored:
         log.warning("--%s has no effect in this server", flag)
+    sys.setswitchinterval(_TURN)
     return asyncio.run(_serve(options))
 
 
