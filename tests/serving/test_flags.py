@@ -68,8 +68,9 @@ def test_how_tensorflow_runs_a_model() -> None:
         "--tensorflow_intra_op_parallelism=2",
         "--tensorflow_inter_op_parallelism=3",
         "--per_process_gpu_memory_fraction=0.25",
+        "--enable_model_warmup=false",
     ).config.loader
-    assert loader.keywords == {"options": SessionOptions(2, 3, 0.25)}
+    assert loader.keywords == {"options": SessionOptions(2, 3, 0.25), "warm": False}
 
 
 def test_flags_without_effect_are_said_to_be_so() -> None:

@@ -51,7 +51,6 @@ class Options:
 _IGNORED = (
     "allow_version_labels_for_unavailable_models",
     "batching_session_parallelism",
-    "enable_model_warmup",
     "enable_per_model_batching_parameters",
     "enable_profiler",
     "enable_serialization_as_tensor_content",
@@ -135,6 +134,14 @@ def _parser() -> _Parser:
         help="operations beside each other (0: the CPUs)",
     )
     add("--per_process_gpu_memory_fraction", type=float, default=0.0, help="of a GPU, at most (0: all of it)")
+    add(
+        "--enable_model_warmup",
+        type=_bool,
+        nargs="?",
+        const=True,
+        default=True,
+        help="run a version once first",
+    )
     add("--enable_batching", type=_bool, nargs="?", const=True, default=False, help="merge requests")
     add("--batching_parameters_file", default="", help="BatchingParameters as text protobuf")
     add("--monitoring_config_file", default="", help="MonitoringConfig as text protobuf")
@@ -214,7 +221,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         metrics_path=metrics,
         loader=_loader(options.tiphys_loader)
         if options.tiphys_loader
-        else partial(load_saved_model, options=session),
+        else partial(load_saved_model, options=session, warm=options.enable_model_warmup),
     )
     ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
     return Options(

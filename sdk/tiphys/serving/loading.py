@@ -12,8 +12,8 @@ from tiphys.serving.warmup import warm_up
 __all__ = ["load"]
 
 
-def load(path: Path, options: SessionOptions | None = None) -> Servable:
-    """A Loader: the SavedModel in a folder, warmed up."""
+def load(path: Path, options: SessionOptions | None = None, *, warm: bool = True) -> Servable:
+    """A Loader: the SavedModel in a folder, warmed up (unless ``warm`` is false)."""
     if not (path / "saved_model.pb").exists() and not (path / "saved_model.pbtxt").exists():
         raise ModelError(
             Code.NOT_FOUND,
@@ -27,7 +27,8 @@ def load(path: Path, options: SessionOptions | None = None) -> Servable:
 
         servable = SessionServable(path, options)
     try:
-        warm_up(servable, path)
+        if warm:
+            warm_up(servable, path)
     except BaseException:
         servable.close()
         raise
