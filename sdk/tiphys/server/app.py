@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError, status, status_of
@@ -16,6 +18,7 @@ from tiphys.server.argo.refusals import is_argos, refused
 from tiphys.server.argo.routes import argo_routes
 from tiphys.server.audit import Audit
 from tiphys.server.kube.routes import routes
+from tiphys.server.metrics import ServerCounts
 from tiphys.server.page import house
 from tiphys.server.page.doors import STRANGER, Doors, is_page
 from tiphys.server.users import needed
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tiphys.server.access import Access
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["application"]
 
 log = logging.getLogger("tiphys.server")
+_METRICS = "/metrics"
 
 
 def application(
@@ -43,8 +46,13 @@ def application(
     """The server of a desk, as an ASGI application. Once ``ending`` is set, answers that are not whole yet are ended:
     watches, and logs that are followed, would go on for ever. ``audit`` is told what changes something."""
     doors = Doors(access.users.token)
+    counts = ServerCounts(desk.board)
+
+    async def metrics(request: Request) -> Response:
+        return Response(counts.page(), media_type="text/plain; version=0.0.4")
+
     app = Starlette(
-        routes=[*routes(desk), *argo_routes(desk), *house.routes(desk, doors)],
+        routes=[Route(_METRICS, metrics), *routes(desk), *argo_routes(desk), *house.routes(desk, doors)],
         exception_handlers={
             RequestError: _asked_wrongly,
             TiphysError: _refused,
@@ -52,7 +60,30 @@ def application(
             Exception: _unforeseen,
         },
     )
-    return _Guarded(_Ending(app, ending or asyncio.Event()), access, doors, audit or Audit())
+    guarded = _Guarded(_Ending(app, ending or asyncio.Event()), access, doors, audit or Audit())
+    return _Counted(guarded, counts)
+
+
+class _Counted:
+    """Every answer is counted, and how long it took to begin."""
+
+    def __init__(self, app: ASGIApp, counts: ServerCounts) -> None:
+        self._app, self._counts = app, counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == _METRICS:
+            await self._app(scope, receive, send)
+            return
+        began, path = time.perf_counter(), scope["path"]
+        api = "page" if is_page(path) else "argo" if is_argos(path) else "kube"
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                took, rpc = time.perf_counter() - began, bool(scope.get("tiphys.rpc"))
+                self._counts.took(api, scope["method"], message["status"], took, rpc=rpc)
+            await send(message)
+
+        await self._app(scope, receive, counted)
 
 
 class _Guarded:
@@ -96,7 +127,12 @@ class _Guarded:
     def _asking(self, method: str, path: str, headers: Mapping[str, str]) -> ServerUser | None:
         """Who asks; None for what a browser may see before it is let in. Raises RequestError."""
         if not is_page(path):
-            return self._access.check(method, headers, path)
+            try:
+                return self._access.check(method, headers, path)
+            except RequestError as error:
+                if path == _METRICS and error.number == 401:  # Argo Server's number there
+                    raise RequestError(403, error.message) from None
+                raise
         self._access.check_host(headers)
         name = self._doors.check(method, path, headers)
         if not name:

@@ -18,4 +18,5 @@ def test_hera_and_argo_ask(hera: WorkflowsService, argo: Ask, running: Running) 
     assert version in argo("version", "--short").splitlines()[1]
     answer = running.ask("GET", "/api/v1/version")
     assert answer.headers["Grpc-Metadata-Argo-Version"] == version
+    assert running.ask("GET", "/oauth2/redirect").status_code == 501
     assert running.ask("POST", "/api/v1/tracking/event", json={"name": "x"}).json() == {}

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from tiphys import _version as _own
 from tiphys._version import __version__
 from tiphys.argo.time import rfc3339
+from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def info_routes(desk: Desk) -> list[Route]:
         Route("/api/v1/info", answered(_info, desk), methods=["GET"]),
         Route("/api/v1/userinfo", answered(_user, desk), methods=["GET"]),
         Route("/api/v1/version", _version, methods=["GET"]),
+        *(Route(f"/oauth2/{end}", _no_sso, methods=["GET"]) for end in ("redirect", "callback")),
         Route("/api/v1/tracking/event", answered(lambda desk, asked: {}, desk), methods=["POST"]),
     ]
 
@@ -46,6 +48,11 @@ async def _version(request: Request) -> Response:
         "platform": "local",
     }
     return JSONResponse(told, headers={"Grpc-Metadata-Argo-Version": _ARGO})
+
+
+async def _no_sso(request: Request) -> Response:
+    """As Argo Server where nobody has configured it."""
+    raise RequestError(501, "this server has no single sign-on: clients have its token")
 
 
 def _built() -> float:

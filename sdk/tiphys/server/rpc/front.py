@@ -226,6 +226,7 @@ class _Call:
             "headers": self._headers,
             "client": None,
             "server": None,
+            "tiphys.rpc": True,
         }
         try:
             await application(scope, self._receive, self._send)
