@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus: its runs, its answers, and itself, with Argo Server's names where it has any."""
+"""What the server counts, for Prometheus: its runs, its answers, and itself; Argo Server's names where it has some."""
 
 from __future__ import annotations
 
