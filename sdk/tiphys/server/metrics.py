@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
-from bisect import bisect_left
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.prometheus import labelled
+from tiphys.prometheus import Histogram, labelled
 
 if TYPE_CHECKING:
     from tiphys.server.board import Board
@@ -19,42 +18,19 @@ __all__ = ["ServerCounts"]
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, as Go's client has them
 
 
-class _Durations:
-    """How long something took."""
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BOUNDS) + 1)
-        self.sum = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(_BOUNDS, seconds)] += 1
-        self.sum += seconds
-
-    def lines(self, name: str, *labels: tuple[str, str]) -> list[str]:
-        total, found = 0, []
-        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
-            total += count
-            found.append(f"{name}_bucket{labelled((*labels, ('le', bound)))} {total}")
-        return [
-            *found,
-            f"{name}_sum{labelled(labels)} {self.sum:.6f}",
-            f"{name}_count{labelled(labels)} {total}",
-        ]
-
-
 class ServerCounts:
     """Since the server began. Used from the event loop alone."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._took: dict[tuple[str, str], _Durations] = {}
-        self._rpc = _Durations()
+        self._took: dict[tuple[str, str], Histogram] = {}
+        self._rpc = Histogram(_BOUNDS, digits=6)
         self._codes: Counter[tuple[str, str]] = Counter()
         self._asked: Counter[int] = Counter({200: 0, 500: 0, 503: 0})
 
     def took(self, api: str, method: str, status: int, seconds: float, *, rpc: bool = False) -> None:
         """An answer began after so many seconds. ``api``: ``kube``, ``argo`` or ``page``; ``rpc``: asked by gRPC."""
-        self._took.setdefault((api, method), _Durations()).add(seconds)
+        self._took.setdefault((api, method), Histogram(_BOUNDS, digits=6)).add(seconds)
         self._codes[api, str(status)] += 1
         if rpc:
             self._rpc.add(seconds)
@@ -76,7 +52,7 @@ class ServerCounts:
         ]
         lines.append("# TYPE tiphys_server_request_seconds histogram")
         for (api, method), found in sorted(self._took.items()):
-            lines += found.lines("tiphys_server_request_seconds", ("api", api), ("method", method))
+            lines += found.lines("tiphys_server_request_seconds", [("api", api), ("method", method)])
         lines.append("# TYPE grpc_server_handling_seconds histogram")
         lines += self._rpc.lines("grpc_server_handling_seconds")
         lines.append("# TYPE promhttp_metric_handler_requests_in_flight gauge")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from tiphys.prometheus import escaped
+from tiphys.prometheus import Histogram, escaped, labelled
 
 if TYPE_CHECKING:
     from tiphys.serving.model.manager import Manager
@@ -16,40 +15,22 @@ __all__ = ["ServerMetrics"]
 _BOUNDS = [10 * 1.8**i for i in range(33)]
 
 
-class _Histogram:
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BOUNDS) + 1)
-        self.sum = 0.0
-
-    def add(self, micros: float) -> None:
-        self.counts[bisect_left(_BOUNDS, micros)] += 1
-        self.sum += micros
-
-    def lines(self, name: str, labels: str) -> list[str]:
-        total = 0
-        lines = []
-        for bound, count in zip((*(f"{b:.6g}" for b in _BOUNDS), "+Inf"), self.counts, strict=True):
-            total += count
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
-        return [*lines, f"{name}_sum{{{labels}}} {self.sum:.0f}", f"{name}_count{{{labels}}} {total}"]
-
-
 class ServerMetrics:
     """What happened since the start."""
 
     def __init__(self) -> None:
         self._requests: dict[tuple[str, str], int] = {}
-        self._latency: dict[tuple[str, str, str], _Histogram] = {}
-        self._runtime: dict[str, _Histogram] = {}
+        self._latency: dict[tuple[str, str, str], Histogram] = {}
+        self._runtime: dict[str, Histogram] = {}
 
     def request(self, model: str, api: str, status: str, seconds: float, entry: str = "REST") -> None:
         key = (model, status)
         self._requests[key] = self._requests.get(key, 0) + 1
         if status == "OK":
-            self._latency.setdefault((model, api, entry), _Histogram()).add(seconds * 1e6)
+            self._latency.setdefault((model, api, entry), Histogram(_BOUNDS)).add(seconds * 1e6)
 
     def runtime(self, model: str, seconds: float) -> None:
-        self._runtime.setdefault(model, _Histogram()).add(seconds * 1e6)
+        self._runtime.setdefault(model, Histogram(_BOUNDS)).add(seconds * 1e6)
 
     def page(self, manager: Manager) -> bytes:
         lines = ["# TYPE :tensorflow:serving:request_count counter"]
@@ -60,11 +41,11 @@ class ServerMetrics:
             )
         lines.append("# TYPE :tensorflow:serving:request_latency histogram")
         for (model, api, entry), histogram in sorted(self._latency.items()):
-            labels = f'model_name="{escaped(model)}",API="{api}",entrypoint="{entry}"'
+            labels = [("model_name", model), ("API", api), ("entrypoint", entry)]
             lines += histogram.lines(":tensorflow:serving:request_latency", labels)
         lines.append("# TYPE :tensorflow:serving:runtime_latency histogram")
         for model, histogram in sorted(self._runtime.items()):
-            labels = f'model_name="{escaped(model)}",API="Predict",runtime="TF1"'
+            labels = [("model_name", model), ("API", "Predict"), ("runtime", "TF1")]
             lines += histogram.lines(":tensorflow:serving:runtime_latency", labels)
         lines.append("# TYPE :tiphys:serving:queued_requests gauge")
         lines.append("# TYPE :tiphys:serving:batches counter")
@@ -72,7 +53,7 @@ class ServerMetrics:
             for version in manager.known(name):
                 if version.runner is None:
                     continue
-                labels = f'model_name="{escaped(name)}",version="{version.number}"'
-                lines.append(f":tiphys:serving:queued_requests{{{labels}}} {version.runner.queued}")
-                lines.append(f":tiphys:serving:batches{{{labels}}} {version.runner.batches}")
+                which = labelled([("model_name", name), ("version", str(version.number))])
+                lines.append(f":tiphys:serving:queued_requests{which} {version.runner.queued}")
+                lines.append(f":tiphys:serving:batches{which} {version.runner.batches}")
         return ("\n".join(lines) + "\n").encode("utf-8", "replace")
