@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from tests.server.runs import ended, laid_down
 from tiphys.engine import RunOptions
 from tiphys.runs.local.backend import LocalRuns
+from tiphys.runs.local.listing import UNREADABLE, unreadable
 from tiphys.server import board as board_module
 from tiphys.server.board import Board, ExpiredError
 from tiphys.store import Store
@@ -214,3 +217,27 @@ def test_a_follower_knows_what_a_list_tells(
             else:
                 known[change.name] = change.workflow["metadata"]["uid"]
         assert known == {each["metadata"]["name"]: each["metadata"]["uid"] for each in board.briefs()[1]}
+
+
+def test_a_run_that_could_not_be_read_for_a_moment_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when nobody writes it any more: it may wait for a lock, or for somebody."""
+    name = laid_down(tmp_path, "waits")
+    for path in Store(tmp_path).run(name).iterdir():
+        os.utime(path, (time.time() - 1, time.time() - 1))  # no longer in the tick in which it was written
+    found = Board(Store(tmp_path))
+    real = board_module.read
+    monkeypatch.setattr(board_module, "read", lambda *words: unreadable(name, 0.0, "locked"))
+    found.look()
+    assert _phase(found, name) == UNREADABLE
+    monkeypatch.setattr(board_module, "read", real)
+    found.look()
+    assert _phase(found, name) != UNREADABLE
+    found.close()
+
+
+def _phase(board: Board, name: str) -> str:
+    workflow = board.get(name)
+    assert workflow is not None
+    return str((workflow.get("status") or {}).get("phase"))

@@ -39,6 +39,7 @@ _PERIOD = 0.05  # seconds between two looks at the runs that go on
 _SWEEP = 2.0  # seconds in which each of those that have ended is looked at again
 _AT_ONCE = 100  # but no more of them in one look: of 10 000 each is looked at every 5 s
 _CLOCK = 0.05  # seconds: more than a tick of the clock that times of files are of
+_DOUBT = 60.0  # seconds since it was written, in which a run that cannot be read is looked at again and again
 _REMEMBERED = 10_000  # deletions that are known
 _TOLD = 64  # changes whose Workflows are kept for who comes later
 _MANY = 20  # new runs at once, for which one file tells what a list shows of them
@@ -309,7 +310,9 @@ class Board:
         if whole is None:  # it is being made, or deleted, just now: look again, at all
             self._folder = -1.0
             return
-        if not now.ended and time.time() - now.began < _CLOCK:
+        # what cannot be read of a run that goes on may be so for a moment alone, and nobody may write it any more
+        doubtful = (whole.get("status") or {}).get("phase") == UNREADABLE
+        if not now.ended and time.time() - now.began < (_DOUBT if doubtful else _CLOCK):
             now = replace(
                 now, stamp=f"{now.stamp} just now"
             )  # what is written in the same tick has the same stamp
