@@ -50,7 +50,7 @@ _DROP = frozenset(
 )
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 _HELD = 0.05  # seconds between two looks whether there is a replica now
-_SAFE_CALLS = (":predict", ":classify", ":regress")
+_SAFE_CALLS = (":predict", ":classify", ":regress", "/infer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class AsyncBalancer:
     A request is held whole before it is sent and its answer is held whole before it is given back, so that a
     replica that dies in the middle costs the client nothing: the request goes to another one. That is done
     when nothing had been sent, or when the request may run twice: by its method, or because it asks a model
-    (predict, classify and regress change nothing).
+    (predict, classify, regress and infer change nothing).
     """
 
     def __init__(
