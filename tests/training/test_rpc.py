@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.training.running import Running, algorithm, running
-from tiphys.training.rpc import token_of
+from tiphys.net.message import bearer_token
 
 STRING, INT32, MESSAGE, ENUM = 9, 5, 11, 14
 
@@ -173,7 +173,7 @@ def test_an_error_that_nobody_foresaw_shows_nothing_of_the_inside(
 
 
 def test_a_token_is_what_follows_bearer() -> None:
-    assert [token_of(each) for each in ("Bearer x", "bearer  x ", "Basic x", "x", "")] == [
+    assert [bearer_token(each) for each in ("Bearer x", "bearer  x ", "Basic x", "x", "")] == [
         "x",
         "x",
         "",

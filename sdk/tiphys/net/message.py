@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
-__all__ = ["Headers", "HttpRequest", "HttpResponse", "encode_head", "error_body", "error_response"]
+__all__ = [
+    "Headers",
+    "HttpRequest",
+    "HttpResponse",
+    "bearer_token",
+    "encode_head",
+    "error_body",
+    "error_response",
+]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -37,6 +45,16 @@ class HttpRequest:
             if key == name:
                 return value
         return None
+
+    def token(self) -> str:
+        """Its :func:`bearer_token`; empty for none."""
+        return bearer_token((self.header(b"authorization") or b"").decode("latin-1"))
+
+
+def bearer_token(value: str) -> str:
+    """The token of a header ``Authorization: Bearer TOKEN`` (RFC 6750); empty for any other."""
+    kind, _, token = value.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 @dataclass(slots=True)

@@ -25,12 +25,19 @@ class Reread(Generic[T]):
         self._stamp: tuple[int, ...] | None = None
         self._value = first
 
-    def __call__(self) -> T:
+    def _now(self) -> tuple[int, ...] | None:
         try:
             state = self._path.stat()
-            stamp: tuple[int, ...] | None = (state.st_mtime_ns, state.st_size, state.st_ino)
-        except OSError:
-            stamp = None
+        except (OSError, ValueError):  # there is no such file, or there cannot be one
+            return None
+        return state.st_mtime_ns, state.st_size, state.st_ino
+
+    def changed(self) -> bool:
+        """Whether it would be read again."""
+        return self._now() != self._stamp
+
+    def __call__(self) -> T:
+        stamp = self._now()
         if stamp != self._stamp:
             self._stamp = stamp
             with contextlib.suppress(TiphysError):  # who needs it right is told when he begins

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from tiphys.net.message import bearer_token
 from tiphys.reference import contents
 from tiphys.server.answers import RequestError
 from tiphys.server.users import ServerUser, ServerUsers
@@ -78,8 +79,7 @@ def _given(method: str, headers: Mapping[str, str]) -> list[str]:
     if not told and method not in _WRITES:
         pairs = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
         told = [unquote(value).strip('"') for name, _, value in pairs if name == _COOKIE]
-    parts = (each.partition(" ") for each in told)
-    return [given.strip() for kind, _, given in parts if kind.lower() == "bearer"]
+    return [token for each in told if (token := bearer_token(each))]
 
 
 def token_of(folder: Path) -> str:

@@ -29,7 +29,6 @@ from tiphys.net.message import HttpRequest, HttpResponse
 from tiphys.training.calls import TrainingCalls
 from tiphys.training.convert import from_json, status_of, told, unforeseen
 from tiphys.training.proto import training_service_pb2 as wire
-from tiphys.training.rpc import token_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -63,7 +62,7 @@ class TrainingRest:
             return _refused(unforeseen())
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
-        token = token_of((request.header(b"authorization") or b"").decode("latin-1"))
+        token = request.token()
         query = dict(parse_qsl(request.target.partition("?")[2]))
         calls, way = self._calls, (request.method, request.path)
         if way == ("GET", "/healthz"):

@@ -13,12 +13,13 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection
 
 from tiphys.errors import TiphysError, TrainingServiceError
+from tiphys.net.message import bearer_token
 from tiphys.net.server import cannot_listen
 from tiphys.training.calls import TrainingCalls
 from tiphys.training.convert import ERROR_KEY, shortened, status_of, told, unforeseen
 from tiphys.training.proto import training_service_pb2 as wire
 
-__all__ = ["start_rpc", "token_of"]
+__all__ = ["start_rpc"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -28,16 +29,10 @@ _LARGEST = 1 << 20  # bytes of a message
 _AT_ONCE = 4096  # calls; gRPC refuses more with RESOURCE_EXHAUSTED
 
 
-def token_of(value: str) -> str:
-    """The token of a header ``Bearer TOKEN``; empty for any other."""
-    kind, _, token = value.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
-
-
 def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == "authorization":
-            return token_of(value if isinstance(value, str) else value.decode("utf-8", "replace"))
+            return bearer_token(value if isinstance(value, str) else value.decode("utf-8", "replace"))
     return ""
 
 

@@ -230,9 +230,8 @@ class Session:
                 at += _STRING_SIZE
             return handle
         data = _packed(tensor)
-        if len(data) != math.prod(tensor.shape) * lib.TF_DataTypeSize(
-            number
-        ):  # it would be read beyond its end
+        size = math.prod(tensor.shape) * lib.TF_DataTypeSize(number)
+        if len(data) != size:  # it would be read beyond its end
             raise ModelError(Code.INTERNAL, f"{len(data)} bytes for {tensor.dtype} {list(tensor.shape)}")
         handle = lib.TF_AllocateTensor(number, dims, len(tensor.shape), len(data))
         if data:

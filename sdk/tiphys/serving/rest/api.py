@@ -76,9 +76,9 @@ class RestApi:
         path = request.path
         if path == self.metrics_path:
             return HttpResponse(200, self.metrics.page(self.manager), "text/plain")
-        if (asked := open_inference.path_of(path)) is not None:
-            return self._open(request, asked)
         if path[:4].lower() != "/v1/":
+            if (asked := open_inference.path_of(path)) is not None:
+                return self._open(request, asked)
             return HttpResponse(404, _NOT_FOUND, "text/html")
         if request.method == "OPTIONS":  # whether CORS is on or off, as http_server.cc has it
             known = _ORIGIN.search(request.header(b"origin") or b"") is not None
@@ -121,26 +121,17 @@ class RestApi:
 
     # ---- predict, classify, regress
     async def _call(self, request: HttpRequest, path: str) -> HttpResponse:
-        started = time.perf_counter()
-        name, api = "", "Predict"
         try:
             match = _CALL.fullmatch(path)
             # the pattern ignores case, the choice of the method does not: so does TensorFlow Serving's
             if match is None or match[4] not in ("predict", "classify", "regress"):
                 raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: POST {path}")
-            api = match[4].capitalize()
-            name = _unquote(match[1])
-            body = await self._sent(request)
-            if api == "Predict":
-                answer = await self._predict(match, body)
-            else:
-                answer = await self._examples(match, body)
+            with self.metrics.counted(self.manager, _unquote(match[1]), match[4].capitalize()):
+                body = await self._sent(request)
+                asked = self._predict if match[4] == "predict" else self._examples
+                return HttpResponse(200, await asked(match, body), headers=self._cors)
         except ModelError as error:
-            if name in self.manager.models:  # names that clients make up must not fill the memory
-                self.metrics.request(name, api, error.code.name, time.perf_counter() - started)
             return self._error(error)
-        self.metrics.request(name, api, "OK", time.perf_counter() - started)
-        return HttpResponse(200, answer, headers=self._cors)
 
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
         document, asked = None, ""
@@ -188,32 +179,29 @@ class RestApi:
         return HttpResponse(status, json.dumps(document).encode(), headers=self._cors)
 
     async def _inferred(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse:
-        started = time.perf_counter()
-        name, status = asked["name"], "OK"
         try:
-            name, number = open_inference.model_of(asked)
-            body = await self._sent(request)
-            document = await self._document(body)
-            wanted = await self._lane.do(open_inference.InferenceRequest.of, document, size=len(body))
-
-            async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
-                with self.manager.use(name, version) as (found, runner):
-                    signature = _signature(runner.servable.signatures, wanted.signature)
-                    inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
-                    return found.number, await runner.run(wanted.signature, inputs, self.timeout)
-
-            version, outputs = await self.manager.answered(name, number, "", ask)
-            rows = sum(len(tensor.values) for tensor in outputs.values())
-            answer = await self._lane.do(
-                open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
-            )
+            with self.metrics.counted(self.manager, asked["name"], "Infer"):
+                return HttpResponse(200, await self._infer(request, asked), headers=self._cors)
         except ModelError as error:
-            status = error.code.name
             return self._error(error)
-        finally:
-            if name in self.manager.models:
-                self.metrics.request(name, "Infer", status, time.perf_counter() - started)
-        return HttpResponse(200, answer, headers=self._cors)
+
+    async def _infer(self, request: HttpRequest, asked: re.Match[str]) -> bytes:
+        name, number = open_inference.model_of(asked)
+        body = await self._sent(request)
+        document = await self._document(body)
+        wanted = await self._lane.do(open_inference.InferenceRequest.of, document, size=len(body))
+
+        async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
+            with self.manager.use(name, version) as (found, runner):
+                signature = _signature(runner.servable.signatures, wanted.signature)
+                inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
+                return found.number, await runner.run(wanted.signature, inputs, self.timeout)
+
+        version, outputs = await self.manager.answered(name, number, "", ask)
+        rows = sum(len(tensor.values) for tensor in outputs.values())
+        return await self._lane.do(
+            open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
+        )
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
         document = await self._document(body)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tiphys.prometheus import Histogram, escaped, labelled
+from tiphys.serving.model.servable import ModelError
 
 if TYPE_CHECKING:
     from tiphys.serving.model.manager import Manager
@@ -28,6 +32,23 @@ class ServerMetrics:
         self._requests[key] = self._requests.get(key, 0) + 1
         if status == "OK":
             self._latency.setdefault((model, api, entry), Histogram(_BOUNDS)).add(seconds * 1e6)
+
+    @contextlib.contextmanager
+    def counted(self, manager: Manager, model: str, api: str, entry: str = "REST") -> Iterator[None]:
+        """Count what is done inside, with the code of the ModelError that ends it; names of models that clients make up
+        must not fill the memory. What is cut off is not counted."""
+        started, status = time.perf_counter(), "OK"
+        try:
+            yield
+        except ModelError as error:
+            status = error.code.name
+            raise
+        except BaseException:
+            status = ""
+            raise
+        finally:
+            if status and model in manager.models:
+                self.request(model, api, status, time.perf_counter() - started, entry)
 
     def runtime(self, model: str, seconds: float) -> None:
         self._runtime.setdefault(model, Histogram(_BOUNDS)).add(seconds * 1e6)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.net.protobuf import WireError, int_field, text
@@ -57,7 +56,7 @@ class GrpcApi:
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
         request = messages.PredictRequest.read(data)
-        with self._counted(request.spec, "Predict"):
+        with self.metrics.counted(self.manager, request.spec.name, "Predict", "GRPC"):
             return await self._predict(request, timeout)
 
     async def _predict(self, request: messages.PredictRequest, timeout: float | None) -> bytes:
@@ -85,7 +84,7 @@ class GrpcApi:
 
     async def _examples(self, call: type[Classify | Regress], data: bytes, timeout: float | None) -> bytes:
         spec = messages.ModelSpec.read(memoryview(data))
-        with self._counted(spec, call.__name__):
+        with self.metrics.counted(self.manager, spec.name, call.__name__, "GRPC"):
             return await self._answer(call, spec, messages.examples_of(data), timeout)
 
     async def _answer(
@@ -120,20 +119,6 @@ class GrpcApi:
             return messages.inference_response(results)
 
         return await self.manager.answered(name, number, label, ask)
-
-    @contextlib.contextmanager
-    def _counted(self, spec: messages.ModelSpec, api: str) -> Iterator[None]:
-        """prediction_service_impl.cc: how often a model was asked, and how long what went well took; names that
-        clients make up must not fill the memory."""
-        started, status = time.perf_counter(), "OK"
-        try:
-            yield
-        except ModelError as error:
-            status = error.code.name
-            raise
-        finally:
-            if spec.name in self.manager.models:
-                self.metrics.request(spec.name, api, status, time.perf_counter() - started, "GRPC")
 
     async def metadata(self, data: bytes, timeout: float | None) -> bytes:
         view = memoryview(data)
