@@ -56,6 +56,17 @@ def test_lines_are_those_that_the_step_wrote(tmp_path: Path) -> None:
     assert asyncio.run(_lines(board, "no-such-node")) == []
 
 
+def test_lines_that_were_seen_together_have_times_of_their_own(tmp_path: Path) -> None:
+    """Each a microsecond after the one before, as they are written: a float near now has no more than four of them."""
+    workflow = ended(tmp_path / "store", "run")
+    (node,) = [key for key, each in workflow["status"]["nodes"].items() if each["type"] == "Pod"]
+    (tmp_path / "store" / "runs" / "run" / "logs" / f"{node}.log").write_text("x\n" * 5000)
+    board = Board(Store(tmp_path / "store"))
+    board.look()
+    stamped = [line.split(b" ", 1)[0] for line in asyncio.run(_lines(board, node, times=True))]
+    assert len(stamped) == 5000 and stamped == sorted(set(stamped))
+
+
 def test_the_time_of_a_line_is_when_it_was_seen(tmp_path: Path) -> None:
     """The step says itself when it writes."""
     container = {"image": "x", "command": ["sh", "-c"], "args": [SLOW]}

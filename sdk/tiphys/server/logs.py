@@ -63,20 +63,24 @@ async def timed_lines(
     if container != MAIN:
         sizes = ()  # the engine looks at those of ``main``
     log = GrowingLog(path)
-    at, first = 0.0, True
+    micros, first = 0, True  # whole ones: a float near now is coarser than what is written of it
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
         over = ended or not follow
-        at = _begun(path, started) if first else max(at, time.time())
+        micros = _micros(_begun(path, started)) if first else max(micros, _micros(time.time()))
         new = log.lines(last=over)
         while found := await asyncio.to_thread(_some, log, new, tail if first else None):
             for told, line in found:
-                at = max(at + 1e-6, _seen(sizes, told))
-                yield at, line
+                micros = max(micros + 1, _micros(_seen(sizes, told)))
+                yield micros / 1e6, line
         first = False
         if over:
             return
         await asyncio.sleep(_PERIOD)
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1e6)
 
 
 def _begun(path: Path, started: float) -> float:
