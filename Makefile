@@ -27,7 +27,7 @@ test: check
 
 # needs root and the throw-away cluster: see docs/cluster.md
 cluster-test: $(STAMP)dev$(KIND)
-	$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
+	$(BIN)/python -m pytest -m cluster --timeout 1200 tests/cluster $(ARGS)
 
 check: $(STAMP)dev$(KIND)
 	$(BIN)/ruff check .
