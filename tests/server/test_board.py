@@ -60,18 +60,20 @@ def test_runs_appear_change_and_go(tmp_path: Path) -> None:
     assert _kinds(board, before) == []
 
 
-def test_what_has_ended_is_archived_as_labels_say(tmp_path: Path) -> None:
-    """As on a cluster with an archive: the store is one."""
+@pytest.mark.parametrize("archives", [True, False])
+def test_what_has_ended_is_archived_as_labels_say(tmp_path: Path, archives: bool) -> None:
+    """As on a cluster: where there is no archive, nothing says so."""
     ended(tmp_path, "over")
     laid_down(tmp_path, "waits")
     board = Board(Store(tmp_path))
+    board.archives = lambda: archives
     board.look()
     status = "workflows.argoproj.io/workflow-archiving-status"
     told = {
         each["metadata"]["name"]: (each["metadata"].get("labels") or {}).get(status)
         for each in board.briefs()[1]
     }
-    assert told == {"over": "Archived", "waits": None}
+    assert told == {"over": "Archived" if archives else None, "waits": None}
 
 
 def test_a_run_that_goes_on_is_followed(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class Board:
     def __init__(self, store: Store, namespace: str = "argo", *, first: int | None = None) -> None:
         self.store = store
         self.namespace = namespace
+        # whether a run that has ended says that it is in the archive, which Argo's UI then asks for it
+        self.archives: Callable[[], bool] = lambda: False
         self.beginning: set[str] = set()  # runs that are made, and whose engine is on its way
         self._records: dict[str, runtime.Record] = {}  # of runs that go on: read from where they were
         self._first = time.time_ns() // 1000 if first is None else first
@@ -379,7 +381,7 @@ class Board:
         }
         shown: Workflow = {**workflow, "metadata": metadata}
         phase = (workflow.get("status") or {}).get("phase")
-        if phase in COMPLETED:  # the store is the archive, too
+        if phase in COMPLETED and self.archives():
             metadata["labels"] = {**(metadata.get("labels") or {}), ARCHIVED: "Archived"}
         if phase:
             # the real `argo server` fails without a repository when an artifact is asked for

@@ -1,5 +1,6 @@
-"""The clock of CronWorkflows: it starts what is due, makes up for what was missed, and keeps the history as short as it
-is to be. What is to be done is :mod:`tiphys.server.crons`'s.
+"""The clock: it starts the CronWorkflows that are due, makes up for what was missed, and keeps the history as short as
+it is to be (:mod:`tiphys.server.crons` says what is to be done); of all runs it deletes those whose time is over
+(:mod:`tiphys.server.expiry`).
 
 A run has the name of its CronWorkflow and of its time, so a start that was decided twice, because the server was killed
 between the run and its note, is one run.
@@ -21,7 +22,7 @@ from tiphys.expr.moment import PRESENT
 from tiphys.lint import judge
 from tiphys.server import crons
 from tiphys.server.answers import RequestError
-from tiphys.server.verbs import delete
+from tiphys.server.expiry import Expiry
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CronWorkflow, GivenObject, Workflow
@@ -42,6 +43,7 @@ class Clock:
         self._due: dict[
             tuple[str, str, str, str], float | None
         ] = {}  # of each schedule, since it was first seen
+        self._expiry = Expiry(desk)
         self._seen: set[tuple[str, str]] = set()  # those for which it was looked what they have missed
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="tiphys-clock", daemon=True)
@@ -62,6 +64,10 @@ class Clock:
                 self.tick()
             except Exception:  # the others must not wait for ever
                 log.exception("a CronWorkflow")
+            try:
+                self._expiry.tick(self._now())
+            except Exception:
+                log.exception("what is over")
 
     def tick(self) -> None:
         """Do what is due by now."""
@@ -101,7 +107,7 @@ class Clock:
         """Look at one; the times at which it is due next."""
         name, uid = cron["metadata"]["name"], str(cron["metadata"].get("uid") or "")
         for each in crons.surplus(cron, children):
-            delete(each, self._desk.runs, self._desk.submissions)
+            self._desk.delete(each)
         self._amend(name, lambda known: crons.reconciled(known, children))
         if crons.is_over(cron):
             return {}

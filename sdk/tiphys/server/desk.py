@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 import uuid
@@ -19,11 +20,13 @@ from tiphys.runs.local.backend import LocalRuns
 from tiphys.runs.records import record_of
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
+from tiphys.server.controller import CONTROLLER, ControllerSettings, controller_settings
 from tiphys.server.events import EventCollection
 from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
 from tiphys.server.verbs import delete
 from tiphys.store import Store
+from tiphys.store.archive import RunArchive
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from tiphys.records.record import RunRecord
 
 __all__ = ["Desk"]
+
+log = logging.getLogger("tiphys.server")
 
 
 class Desk:
@@ -54,6 +59,9 @@ class Desk:
         self.bindings = KeptObjects(self.board, "workfloweventbindings", "WorkflowEventBinding")
         kept = (*self.templates, self.crons, self.config_maps, self.bindings)
         self.kept = {each.resource: each for each in kept}
+        self.archive = RunArchive(self.board.store)
+        self._settings: tuple[str, ControllerSettings] = ("", ControllerSettings())
+        self.board.archives = lambda: self.settings().archive
 
     def run(self, name: str) -> tuple[Workflow, RunRecord]:
         """A run, and what it has recorded. Raises RequestError 404."""
@@ -62,6 +70,20 @@ class Desk:
             raise RequestError(404, f"There is no run {name[:200]!r}.")
         return workflow, record_of(workflow, self.board.store, name)
 
+    def settings(self) -> ControllerSettings:
+        """What holds for all runs, as the ConfigMap says now; nothing, where an earlier version kept one that cannot be
+        read."""
+        known = self.config_maps.get(CONTROLLER)
+        version = str(known["metadata"]["resourceVersion"]) if known is not None else ""
+        if version != self._settings[0]:
+            found = ControllerSettings()
+            try:
+                found = controller_settings(known or {})
+            except RequestError as error:
+                log.warning("%s", error.message)
+            self._settings = version, found
+        return self._settings[1]
+
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is, RequestError 422 for
         a ConfigMap whose values are no texts. A binding is judged when an event comes, as on a cluster."""
@@ -69,6 +91,8 @@ class Desk:
             data = given.get("data") or {}
             if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
                 raise RequestError(422, "data: a ConfigMap has texts, each under a key")
+            if (given.get("metadata") or {}).get("name") == CONTROLLER:
+                controller_settings(given)
         if given.get("kind") in (self.config_maps.kind, self.bindings.kind):
             return
         check_source(load_source(given), strict=False, argo=self.options.argo)
@@ -126,7 +150,7 @@ class Desk:
             if any(each.get("uid") == uid for each in run["metadata"].get("ownerReferences") or ())
         ]
         for each in owned if not orphan else ():
-            delete(each, self.runs, self.submissions)
+            self.delete(each)
         if owned:
             self.board.look()
         return gone
@@ -137,11 +161,30 @@ class Desk:
         name = str((given.get("metadata") or {}).get("name") or "")
         if name and self.board.get(name) is not None:
             raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
+        given = self._with_defaults(given)
         name = self.submissions.create(given, self.context(), dry=dry)
         if not dry:
             self.board.look(name)
         found = self.board.get(name)
         return found if found is not None else self._as_created(given, name)
+
+    def delete(self, name: str, *, archive: bool = True) -> None:
+        """Delete a run, which ends first; where there is an archive, what it came to is kept there, unless ``archive``
+        is false. Raises as :func:`tiphys.server.verbs.delete`."""
+        kept = self.archive if archive and self.settings().archive else None
+        delete(name, self.runs, self.submissions, kept)
+
+    def _with_defaults(self, given: GivenObject) -> GivenObject:
+        settings, spec = self.settings(), given.get("spec") or {}
+        if not settings.defaults or not isinstance(spec, dict):
+            return given  # which is refused, with what is wrong
+        reference = spec.get("workflowTemplateRef") or {}
+        template = None
+        if name := str(reference.get("name") or ""):
+            template = self.templates[1 if reference.get("clusterScope") else 0].get(name)
+            if template is None:
+                return given  # which is told when it begins
+        return settings.applied(given, cast("GivenObject | None", template))
 
     def _as_created(self, given: GivenObject, name: str) -> Workflow:
         """What would be kept, as the API server answers a dry run."""

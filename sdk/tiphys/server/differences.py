@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Node, Outputs, Workflow
 
-__all__ = ["AskedChange", "NodeAsked", "relabelled", "wanted"]
+__all__ = ["AskedChange", "NodeAsked", "wanted"]
 
-_ARGOS = "workflows.argoproj.io/"  # with which the labels begin that clients change beside a verb
+_PHASES = {  # labels that clients change beside a verb: they say what the status says
+    f"workflows.argoproj.io/{name}" for name in ("phase", "completed", "workflow-archiving-status")
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class NodeAsked:
 @dataclass(frozen=True)
 class AskedChange:
     """What a change of a Workflow asks for. ``suspend``: None where it is as it was. ``restarted``: nodes that had
-    succeeded and are to run again with a retry."""
+    succeeded and are to run again with a retry. ``labels``, ``annotations``: None takes one away."""
 
     shutdown: str = ""
     suspend: bool | None = None
@@ -40,10 +42,8 @@ class AskedChange:
     restarted: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[NodeAsked, ...] = ()
-
-    @property
-    def nothing(self) -> bool:
-        return self == AskedChange()
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def wanted(before: Workflow, after: Workflow) -> AskedChange:
@@ -53,6 +53,7 @@ def wanted(before: Workflow, after: Workflow) -> AskedChange:
     nodes_after = (after.get("status") or {}).get("nodes") or {}
     was, now = (str(each.get("shutdown") or "") for each in (spec_before, spec_after))
     suspended, suspends = (bool(each.get("suspend")) for each in (spec_before, spec_after))
+    labels, annotations = (_relabelled(before, after, kind) for kind in ("labels", "annotations"))
     ended = bool((before.get("status") or {}).get("finishedAt"))
     goes_on = not (after.get("status") or {}).get("finishedAt")
     if ended and goes_on:
@@ -63,7 +64,13 @@ def wanted(before: Workflow, after: Workflow) -> AskedChange:
             if nodes_before[identity].get("type") == "Pod"
             and nodes_before[identity].get("phase") == "Succeeded"
         ]
-        return AskedChange(retry=True, restarted=tuple(restarted), parameters=_given(before, after))
+        return AskedChange(
+            retry=True,
+            restarted=tuple(restarted),
+            parameters=_given(before, after),
+            labels=labels,
+            annotations=annotations,
+        )
     changed = [
         NodeAsked(identity, *found)
         for identity, node in nodes_after.items()
@@ -73,21 +80,19 @@ def wanted(before: Workflow, after: Workflow) -> AskedChange:
         shutdown=now if now != was else "",
         suspend=suspends if suspends != suspended else None,
         nodes=tuple(changed),
+        labels=labels,
+        annotations=annotations,
     )
 
 
-def relabelled(before: Workflow, after: Workflow) -> bool:
-    """Whether labels or annotations are others; Argo's own do not count."""
-
-    def own(workflow: Workflow) -> list[dict[str, str]]:
-        metadata = workflow["metadata"]
-        places = metadata.get("labels"), metadata.get("annotations")
-        return [
-            {key: value for key, value in (place or {}).items() if not key.startswith(_ARGOS)}
-            for place in places
-        ]
-
-    return own(before) != own(after)
+def _relabelled(
+    before: Workflow, after: Workflow, kind: Literal["labels", "annotations"]
+) -> dict[str, str | None]:
+    """The labels or annotations that are others; None for those that are gone."""
+    was, now = (each["metadata"].get(kind) or {} for each in (before, after))
+    changed: dict[str, str | None] = {key: str(value) for key, value in now.items() if was.get(key) != value}
+    changed |= dict.fromkeys(was.keys() - now.keys())
+    return {key: value for key, value in changed.items() if key not in _PHASES}
 
 
 def _given(before: Workflow, after: Workflow) -> dict[str, str]:

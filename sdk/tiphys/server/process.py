@@ -144,6 +144,7 @@ def serve(
             clock.close()
             desk.submissions.forks.close()
             desk.board.close()
+            desk.archive.close()
 
 
 async def _answer(

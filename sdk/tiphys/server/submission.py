@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from tiphys.engine import runtime
@@ -15,9 +14,12 @@ from tiphys.errors import TiphysError
 from tiphys.runs.local.detach import detach
 from tiphys.runs.local.forks import EngineForks
 from tiphys.runs.made_from import annotated
+from tiphys.server.creators import created_by
 from tiphys.store import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tiphys.argo.types import GivenObject, Workflow
 
 __all__ = ["Submissions"]
@@ -87,14 +89,43 @@ class Submissions:
         )
         self._begin(run)
 
-    def resubmit(self, name: str, *, parameters: Mapping[str, str], memoized: bool) -> str:
-        """Run a copy, beside the server; its name. Raises what :func:`tiphys.engine.runtime.prepare_resubmit` does."""
+    def retry_archived(
+        self,
+        workflow: Workflow,
+        context: list[GivenObject],
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
+    ) -> None:
+        """As :meth:`retry`, of a run of which there is its Workflow alone: a new one of its name goes on from there.
+        Raises what :func:`tiphys.engine.runtime.prepare_again` does."""
+        run = runtime.prepare_again(
+            workflow,
+            options=self.options,
+            context=context,
+            parameters=parameters,
+            restart_successful=restart_successful,
+            selector=nodes,
+        )
+        self._begin(run)
+
+    def resubmit(
+        self, name: str, *, parameters: Mapping[str, str], memoized: bool, who: str | None = None
+    ) -> str:
+        """Run a copy, beside the server; its name. ``who``: its creator. Raises what
+        :func:`tiphys.engine.runtime.prepare_resubmit` does."""
+
+        def told(workflow: Workflow, project: Path | None) -> Workflow:
+            made = annotated(workflow, project, self.store)
+            return made if who is None else created_by(made, who)
+
         run = runtime.prepare_resubmit(
             name,
             options=replace(RunOptions(), store=self.options.store),
             parameters=parameters,
             memoized=memoized,
-            told=partial(annotated, store=self.store),
+            told=told,
         )
         self._begin(run)
         return run.name

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Line", "brief"]
 
 _FILE = "ended.jsonl"
-_SPEC = ("shutdown", "suspend")
+_SPEC = ("shutdown", "suspend", "ttlStrategy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class Line:
 def brief(workflow: Workflow) -> Workflow:
     """What a list shows of a Workflow: all but its nodes and its templates, as the Argo Server's lists have it."""
     spec, status = workflow.get("spec") or {}, workflow.get("status") or {}
+    stored = (status.get("storedWorkflowTemplateSpec") or {}).get("ttlStrategy")
+    if stored and "ttlStrategy" not in spec:
+        spec = {**spec, "ttlStrategy": stored}
     kept = {"phase", "message", "startedAt", "finishedAt", "progress", "conditions"}
     return {
         "apiVersion": workflow.get("apiVersion", "argoproj.io/v1alpha1"),

@@ -27,6 +27,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="package")
 def hera(running: Running) -> WorkflowsService:
+    return service(running)
+
+
+def service(running: Running) -> WorkflowsService:
+    """Hera's client of a server."""
     return WorkflowsService(
         host=running.url,
         token=running.token,
@@ -38,16 +43,17 @@ def hera(running: Running) -> WorkflowsService:
 @pytest.fixture(scope="package")
 def argo(running: Running) -> Ask:
     """The real ``argo``, which asks the Argo Server at that address in HTTP/1.1."""
-    return _asking({**_server(running), "ARGO_HTTP1": "true"})
+    return asking({**of_server(running), "ARGO_HTTP1": "true"})
 
 
 @pytest.fixture(scope="package")
 def argo_by_grpc(running: Running) -> Ask:
     """The same by gRPC, which is what it speaks when it is not told otherwise."""
-    return _asking(_server(running))
+    return asking(of_server(running))
 
 
-def _server(running: Running) -> dict[str, str]:
+def of_server(running: Running) -> dict[str, str]:
+    """What the real ``argo`` is told of an Argo Server."""
     return {
         "KUBECONFIG": "/dev/null",
         "ARGO_SERVER": running.url.removeprefix("https://"),
@@ -61,10 +67,11 @@ def _server(running: Running) -> dict[str, str]:
 @pytest.fixture(scope="package")
 def argo_of_kubernetes(running: Running) -> Ask:
     """The real ``argo``, which asks the API server of a kubeconfig, and does itself what Argo Server does."""
-    return _asking({"KUBECONFIG": str(running.kubeconfig), "ARGO_NAMESPACE": "argo"})
+    return asking({"KUBECONFIG": str(running.kubeconfig), "ARGO_NAMESPACE": "argo"})
 
 
-def _asking(settings: dict[str, str]) -> Ask:
+def asking(settings: dict[str, str]) -> Ask:
+    """The real ``argo`` with these settings."""
     binary = argo_binary()
     env = {key: value for key, value in os.environ.items() if not key.startswith("ARGO_")}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
+import kubernetes
 import pytest
 from hera.exceptions import NotFound
 from hera.workflows import WorkflowsService
 from hera.workflows import models as m
 
-from tests.server.argo.conftest import Ask
-from tests.server.running import FAILS, GATE, HELLO, Running
+from tests.server.argo.conftest import Ask, asking, of_server, service
+from tests.server.running import FAILS, GATE, HELLO, Running, server
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `")  # Hera's own use of pydantic
 
@@ -56,3 +59,51 @@ def test_the_real_argo_lists_and_reads_it(argo: Ask, running: Running) -> None:
     assert "yes" in argo("archive", "list-label-values", "-l", "box")
     argo("archive", "delete", str(uid))
     assert name not in argo("archive", "list")
+
+
+CONFIGURED = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "workflow-controller-configmap"},
+    "data": {"persistence": "archive: true", "artifactRepository": "archiveLogs: true"},
+}
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that keeps what is deleted."""
+    with server(tmp_path_factory.mktemp("server") / "store") as found, found.client() as client:
+        kubernetes.client.CoreV1Api(client).create_namespaced_config_map("argo", CONFIGURED)
+        yield found
+
+
+def test_what_is_deleted_is_kept_where_the_administrator_wants_it(configured: Running) -> None:
+    hera, ask = service(configured), asking(of_server(configured))
+    name = configured.submit(labelled(FAILS, box="yes"))
+    uid = str(configured.until(name, "Failed")["metadata"]["uid"])  # type: ignore[index]
+    ask("delete", name)
+    with pytest.raises(AssertionError, match=r"not found|NotFound"):
+        asking({"KUBECONFIG": str(configured.kubeconfig), "ARGO_NAMESPACE": "argo"})("get", name)
+    for listed in (ask("archive", "list", "-l", "box=yes"), ask("list")):  # Argo Server lists both
+        assert name in listed
+    assert name in ask("archive", "get", uid) and "exit code 3" in ask("get", name)
+    assert "box" in ask("archive", "list-label-keys")
+    kept = configured.ask("GET", f"/api/v1/archived-workflows/{uid}").json()
+    (bad,) = [each for each in kept["status"]["nodes"].values() if each["templateName"] == "bad"]
+    logs = [each["name"] for each in bad["outputs"]["artifacts"]]
+    assert logs == ["main-logs"]
+
+    copy = hera.resubmit_archived_workflow(uid, m.ResubmitArchivedWorkflowRequest(memoized=False))
+    configured.until(copy.metadata.name, "Failed")
+    ask("archive", "retry", uid)
+    again: Any = configured.until(name, "Failed")
+    phases = {each["displayName"]: each["phase"] for each in again["status"]["nodes"].values()}
+    assert (phases["a"], phases["b"]) == ("Succeeded", "Failed")
+    ran = {each["displayName"]: each["startedAt"] for each in again["status"]["nodes"].values()}
+    assert ran["a"] < ran["b"]
+    told = ask("archive", "retry", uid, check=False)
+    assert "already exists on cluster" in told
+    ask("archive", "delete", uid)
+    with pytest.raises(NotFound):
+        hera.get_archived_workflow(uid)
+    assert configured.get(name)["metadata"]["name"] == name  # type: ignore[index]  # it is a run of its own

@@ -143,12 +143,32 @@ def test_what_is_refused(running: Running, api: kubernetes.client.CustomObjectsA
             call()
         assert told.value.status == 404
     assert len(api.list_namespaced_custom_object(*GROUP, "workflows")["items"]) == count
+
+
+def test_labels_and_annotations_change_while_a_run_goes_on_and_after(
+    running: Running, api: kubernetes.client.CustomObjectsApi
+) -> None:
     name = running.submit(GATE)
-    for key in ("labels", "annotations"):
-        with pytest.raises(kubernetes.client.ApiException) as told:
-            api.patch_namespaced_custom_object(*GROUP, "workflows", name, {"metadata": {key: {"a": "b"}}})
-        assert (told.value.status, "submitted with" in told.value.body) == (422, True)
-    assert "a" not in running.get(name)["metadata"]["labels"]  # type: ignore[index]
+    running.until(name, "Suspended")
+
+    def change(**metadata: object) -> None:
+        api.patch_namespaced_custom_object(*GROUP, "workflows", name, {"metadata": metadata})
+
+    def listed(selector: str) -> list[str]:
+        found = api.list_namespaced_custom_object(*GROUP, "workflows", label_selector=selector)["items"]
+        return [each["metadata"]["name"] for each in found]
+
+    change(labels={"keep": "yes", "team": None}, annotations={"why": "a good one, says Ada"})
+    assert listed("keep=yes,!team") == [name]
+    with pytest.raises(kubernetes.client.ApiException) as told:
+        change(labels={"keep": "not a label"})
+    assert (told.value.status, "not a label" in told.value.body) == (422, True)
+    api.patch_namespaced_custom_object(*GROUP, "workflows", name, {"spec": {"shutdown": "Stop"}})
+    running.until(name, "Failed")
+    change(labels={"keep": "no", "seen": "yes"})
+    found = running.get(name)["metadata"]
+    assert found["annotations"]["why"] == "a good one, says Ada"  # type: ignore[index]
+    assert listed("keep=no,seen,!team") == [name]
     api.delete_namespaced_custom_object(*GROUP, "workflows", name)
 
 

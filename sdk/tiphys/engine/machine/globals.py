@@ -64,7 +64,9 @@ class Globals:
             values["workflow.scheduledTime"] = scheduled
 
     def set_metadata(self, kind: str, found: Mapping[str, object]) -> None:
-        """Offer labels or annotations."""
+        """Offer labels or annotations, and no others any more."""
+        for name in [each for each in self.values if each.startswith(f"workflow.{kind}.")]:
+            del self.values[name]
         for name, value in found.items():
             self.values[f"workflow.{kind}.{name}"] = any_string(value)
         text = gojson.marshal(dict(found))

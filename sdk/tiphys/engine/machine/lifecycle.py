@@ -411,7 +411,7 @@ class Lifecycle:
         """``argo suspend``."""
         self.state.suspended = True
 
-    def resume(self, selector: str) -> None:
+    def resume(self, selector: str, message: str) -> None:
         """``argo resume``: without a selector everything goes on."""
         state, wanted = self.state, parse_fields(selector)
         if not selector:
@@ -419,4 +419,7 @@ class Lifecycle:
             self._release_held()
         for wait in list(state.suspends.values()):
             if wait.node["phase"] == "Running" and matches_node(wanted, wait.node):
+                if message:
+                    before = "" if selector else wait.node.get("message", "")
+                    wait.node["message"] = f"{before}; {message}" if before else message
                 wait.resume()

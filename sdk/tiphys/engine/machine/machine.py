@@ -16,7 +16,7 @@ from tiphys.engine.machine.copies import plain_copy
 from tiphys.engine.machine.counters import Counters
 from tiphys.engine.machine.library import Context, Library, TemplateError
 from tiphys.engine.machine.lifecycle import Lifecycle
-from tiphys.engine.machine.metadata import apply_metadata
+from tiphys.engine.machine.metadata import apply_metadata, relabelled
 from tiphys.engine.machine.state import State
 from tiphys.engine.machine.submit import (
     GlobalsError,
@@ -302,7 +302,13 @@ class Machine:
         self._life.suspend()
 
     def _resume(self, event: p.Resume) -> None:
-        self._life.resume(event.selector)
+        self._life.resume(event.selector, event.message)
+
+    def _relabel(self, event: p.Relabel) -> None:
+        self._metadata = relabelled(self._metadata, event.labels, event.annotations)
+        self._state.globals.set_metadata("labels", self._metadata.get("labels") or {})
+        self._state.globals.set_metadata("annotations", self._metadata.get("annotations") or {})
+        self._state.globals.changed()
 
     def _node_set(self, event: p.NodeSet) -> None:
         wanted = parse_fields(event.selector)
@@ -373,4 +379,5 @@ _HANDLERS: dict[type[p.Event], Callable[[Machine, Any], None]] = {
     p.LocksGranted: Machine._locks_granted, p.LocksWaiting: Machine._locks_waiting,
     p.LocksRefused: Machine._locks_refused, p.TimerFired: Machine._timer_fired, p.Shutdown: Machine._shutdown,
     p.Suspend: Machine._suspend, p.Resume: Machine._resume, p.NodeSet: Machine._node_set,
+    p.Relabel: Machine._relabel,
 }  # fmt: skip

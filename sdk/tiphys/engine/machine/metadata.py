@@ -1,7 +1,8 @@
-"""``workflowMetadata``: labels and annotations that a spec gives its Workflow."""
+"""``workflowMetadata``: labels and annotations that a spec gives its Workflow, and those that are changed later."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.state import State
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
 
 
-__all__ = ["apply_metadata"]
+__all__ = ["apply_metadata", "relabelled"]
 
 
 def _evaluated(kind: str, name: str, expression: str, state: State) -> str:
@@ -57,3 +58,20 @@ def apply_metadata(state: State, metadata: ObjectMeta) -> tuple[ObjectMeta, str]
         result["labels"], result["annotations"] = labels, annotations
     state.globals.changed()
     return result, problem
+
+
+def relabelled(
+    metadata: ObjectMeta, labels: Mapping[str, str | None], annotations: Mapping[str, str | None]
+) -> ObjectMeta:
+    """Return the metadata with other labels and annotations; None takes one away."""
+    result = metadata.copy()
+    if labels:
+        result["labels"] = _merged(metadata.get("labels") or {}, labels)
+    if annotations:
+        result["annotations"] = _merged(metadata.get("annotations") or {}, annotations)
+    return result
+
+
+def _merged(before: Mapping[str, str], change: Mapping[str, str | None]) -> dict[str, str]:
+    after: Mapping[str, str | None] = {**before, **change}
+    return {key: value for key, value in after.items() if value is not None}

@@ -43,6 +43,7 @@ __all__ = [
     "PodRunning",
     "PodSays",
     "PodWaiting",
+    "Relabel",
     "ReleaseLocks",
     "Resume",
     "SetTimer",
@@ -185,9 +186,11 @@ class Suspend(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resume(Event):
-    """``argo resume``: lifts ``Suspend`` and completes waiting suspend nodes that match the selector."""
+    """``argo resume``: lifts ``Suspend`` and completes waiting suspend nodes that match the selector. ``message``: what
+    they say then, behind what they said before where everything goes on."""
 
     selector: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,14 @@ class NodeSet(Event):
     phase: str = ""
     message: str = ""
     output_parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Relabel(Event):
+    """Labels and annotations of the workflow change, also of one that has ended; None takes one away."""
+
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,32 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tiphys.engine.runtime.ends import relabel_ended
     from tiphys.engine.runtime.requests import ring, why_not
-    from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
+    from tiphys.engine.runtime.retry import prepare_again, prepare_resubmit, prepare_retry
     from tiphys.engine.runtime.run import Run
     from tiphys.engine.runtime.stored import Ownership, Record
 
-__all__ = ["Ownership", "Record", "Run", "prepare_resubmit", "prepare_retry", "ring", "why_not"]
+__all__ = [
+    "Ownership",
+    "Record",
+    "Run",
+    "prepare_again",
+    "prepare_resubmit",
+    "prepare_retry",
+    "relabel_ended",
+    "ring",
+    "why_not",
+]
 
 _HOMES = {
     "Ownership": "stored",
     "Record": "stored",
     "Run": "run",
+    "prepare_again": "retry",
     "prepare_resubmit": "retry",
     "prepare_retry": "retry",
+    "relabel_ended": "ends",
     "ring": "requests",
     "why_not": "requests",
 }

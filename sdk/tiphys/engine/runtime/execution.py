@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,17 +28,17 @@ from tiphys.engine.runners.left import RECORDS, clear_records
 from tiphys.engine.runtime import kept_by
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
-from tiphys.engine.runtime.facts import WRITTEN, RunFacts
+from tiphys.engine.runtime.ends import write_end
+from tiphys.engine.runtime.facts import RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
 from tiphys.engine.runtime.withheld import forget, keep
-from tiphys.errors import StoreError, TiphysError
+from tiphys.errors import TiphysError
 from tiphys.queue.rules import load_rules, this_user
-from tiphys.store import Store, write_json
-from tiphys.store.ended import Ended
+from tiphys.store import Store
 from tiphys.store.files import remove, sweep
 
 if TYPE_CHECKING:
@@ -145,8 +144,7 @@ class Execution:
                 remove(self.folder / "nodes" / entry)
         clear_records(self.folder, door=False)  # all that is in them is over
         kept_by.forget(self.folder)
-        write_json(self.folder / "workflow.json", workflow, private=True)
-        self._note_end(workflow)
+        write_end(self.store, self.facts.name, self.journal, self.facts, workflow)
         clear_records(self.folder)
         forget(self.folder)
         clean_up(self.store, workflow, self.spec)
@@ -169,16 +167,6 @@ class Execution:
         for entry in os.listdir(self.folder / "nodes"):
             if not any(entry == name or entry.startswith(f"{name}.") for name in names):
                 remove(self.folder / "nodes" / entry)
-
-    def _note_end(self, workflow: Workflow) -> None:
-        """Write down what was written, so that it is seen when it changes, and listed without being read.
-
-        Both only help: a run that has ended has ended without them.
-        """
-        path = self.folder / "workflow.json"
-        with contextlib.suppress(StoreError, OSError):
-            self.journal.write_facts({WRITTEN: zlib.crc32(path.read_bytes())})
-            Ended(self.store).note(self.facts.name, path.stat(), self.facts.now, workflow)
 
     def halt(self) -> None:
         """Listen to nobody any more, and give back locks."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.selectors import SelectorError, matches_node, parse_fields
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.machine.machine import Machine
-from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
+from tiphys.engine.machine.protocol import Event, NodeSet, Relabel, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.journal import Journal
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def ring(folder: Path) -> bool:
 
 def why_not(machine: Machine, event: Event) -> str:
     """Why Argo would refuse a request, and perhaps on a second line what to do; an empty string if it would not."""
+    if isinstance(event, Relabel):
+        return ""
     if machine.done:
         return f"it has ended as {machine.phase}"
     if isinstance(event, (Shutdown, Suspend)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,10 +30,13 @@ from tiphys.reference import Reference, references, verify
 from tiphys.store import Store
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Workflow
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import GivenObject, Workflow
 
 
-__all__ = ["prepare_resubmit", "prepare_retry"]
+__all__ = ["prepare_again", "prepare_resubmit", "prepare_retry"]
+
+_PHASE = "workflows.argoproj.io/phase"
 
 
 def prepare_retry(
@@ -97,7 +100,7 @@ def prepare_retry(
                     options.observer(Notice(now, f"{step} runs again: {problem}"))
             facts = replace(
                 facts,
-                workflow={**facts.workflow, "spec": after["spec"]},
+                workflow={**_relabelled(facts.workflow, after), "spec": after["spec"]},
                 parameters={**facts.parameters, **(parameters or {})},
                 earlier=after["status"],
                 begun=now,
@@ -114,6 +117,34 @@ def prepare_retry(
             ownership.close()
             raise
         return Run.of(facts, options, ownership)
+
+
+def prepare_again(
+    before: Workflow,
+    *,
+    options: RunOptions,
+    context: Sequence[GivenObject] = (),
+    parameters: Mapping[str, str] | None = None,
+    restart_successful: bool = False,
+    selector: str = "",
+) -> Run:
+    """A new run of the name of one of which there is its Workflow alone, which goes on from there as a retry does:
+    ``execute()`` it. ``context``: the templates to which it refers. Raises what :func:`prepare_retry` does."""
+    declared.check(before, parameters or {}, complete=False, literal=options.strict_values)
+    now = time.time()
+    with _possible():
+        after, _ = verbs.retried(
+            before,
+            rfc3339(now),
+            parameters=parameters,
+            restart_successful=restart_successful,
+            selector=selector,
+            lost=dict(_lost(before, options.store)),
+        )
+    given: Workflow = {**before, "spec": after["spec"]}
+    del given["status"]
+    facts = Run(_relabelled(given, after), options=options, context=context).facts
+    return Run.of(replace(facts, earlier=after["status"]), options, resumed=False)
 
 
 def prepare_resubmit(
@@ -164,6 +195,17 @@ def prepare_resubmit(
         retries=0,
     )
     return Run.of(new, options, resumed=False)
+
+
+def _relabelled(workflow: Workflow, now: Workflow) -> Workflow:
+    """The workflow of a run with the labels and annotations that it has now."""
+    metadata: ObjectMeta = {**workflow["metadata"]}
+    labels = {key: value for key, value in (now["metadata"].get("labels") or {}).items() if key != _PHASE}
+    if labels or metadata.get("labels"):
+        metadata["labels"] = labels
+    if annotations := now["metadata"].get("annotations"):
+        metadata["annotations"] = annotations
+    return {**workflow, "metadata": metadata}
 
 
 def _lost(workflow: Workflow, store: Path | str) -> Iterator[tuple[str, tuple[str, str]]]:

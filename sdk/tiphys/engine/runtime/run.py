@@ -178,6 +178,11 @@ class Run:
     def name(self) -> str:
         return self._facts.name
 
+    @property
+    def facts(self) -> RunFacts:
+        """What is known of it before it begins."""
+        return self._facts
+
     # -- from other threads -------------------------------------------------------------------------------------
 
     def shutdown(self, strategy: Literal["Stop", "Terminate"] = "Stop") -> None:

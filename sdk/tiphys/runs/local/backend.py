@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tiphys.argo.selectors import parse_fields, parse_labels
+from tiphys.argo.selectors import label_key_problem, label_value_problem, parse_fields, parse_labels
 from tiphys.engine import runtime
 from tiphys.engine.base.options import RunOptions, RunResult
-from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
+from tiphys.engine.machine.protocol import Event, NodeSet, Relabel, Resume, Shutdown, Suspend
 from tiphys.errors import RefusedError, StoreError
 from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.local.listing import listed, marked, written
@@ -135,8 +135,8 @@ class LocalRuns:
     def suspend(self, namespace: str, name: str) -> Workflow:
         return self._ask("suspend", name, Suspend(time.time()))
 
-    def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
-        return self._ask("resume", name, Resume(time.time(), nodes))
+    def resume(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
+        return self._ask("resume", name, Resume(time.time(), nodes, message))
 
     def supply(
         self, name: str, nodes: str, outputs: Mapping[str, str], *, phase: str = "", message: str = ""
@@ -144,6 +144,33 @@ class LocalRuns:
         """Give output parameters to suspend nodes that wait, a message, and an end (``phase``, if not empty): ``argo
         node set``."""
         return self._ask("set a node of", name, NodeSet(time.time(), nodes, phase, message, dict(outputs)))
+
+    def relabel(
+        self,
+        name: str,
+        labels: Mapping[str, str | None],
+        annotations: Mapping[str, str | None],
+    ) -> Workflow:
+        """Change labels and annotations of a run, also of one that has ended; None takes one away. Nothing is asked
+        where none is given.
+
+        Raises RefusedError TIP257 for what no label or annotation can be.
+        """
+        problems = [
+            label_key_problem(key)
+            or (label_value_problem(value) if value is not None and given is labels else "")
+            for given in (labels, annotations)
+            for key, value in given.items()
+        ]
+        if problem := next(filter(None, problems), ""):
+            raise RefusedError(
+                "TIP257",
+                f"{name} cannot be labelled so: {problem}",
+                fix="keys and values are as Kubernetes has them",
+            )
+        if not labels and not annotations:
+            return self.get("", name)
+        return self._ask("relabel", name, Relabel(time.time(), labels, annotations))
 
     def retry(
         self,
@@ -210,7 +237,7 @@ class LocalRuns:
         if isinstance(event, Resume | NodeSet):
             parse_fields(event.selector)  # refused before it is written down
         with runtime.Record(self.store, name) as record:
-            if record.state == "ended":
+            if record.state == "ended" and not isinstance(event, Relabel):
                 raise _refused(what, name, f"it has ended as {record.workflow()['status']['phase']}")
             number = record.journal.request(event)
             runtime.ring(record.folder)
@@ -239,6 +266,9 @@ class LocalRuns:
         answer = record.journal.answered(number)
         if answer is not None:
             return answer
+        if record.state == "ended" and isinstance(event, Relabel):
+            runtime.relabel_ended(record, number, event)
+            return ""
         problem = runtime.why_not(record.machine(), event)
         if record.state == "ended":
             problem = f"it has ended as {record.workflow()['status']['phase']}"

@@ -1,15 +1,16 @@
-"""The archive: in a store every run that has ended is in it."""
+"""The archive: in a store every run that has ended is in it, and what is deleted stays, where the administrator wants
+it (:mod:`tiphys.server.controller`)."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from tiphys.server.argo.asked import Asked, answered, found_run, not_here
+from tiphys.server.argo.asked import Asked, answered, known_run, not_here
 from tiphys.server.argo.lists import ListAsked, ended, page, persisted
 from tiphys.server.argo.workflows import resubmitted, retried
-from tiphys.server.verbs import delete
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -41,7 +42,7 @@ def archived(desk: Desk, asked: Asked) -> Workflow:
     goes on."""
     uid, name = asked.path.get("uid", ""), asked.query.get("name", "")
     here = Asked({"name": name, "namespace": asked.namespace or asked.text("namespace")}, {}, {})
-    found = found_run(desk, here, uid="" if name else uid)
+    found = known_run(desk, here, "" if name else uid)
     if not ended(found):
         raise not_here("workflows", uid or name)
     return found
@@ -53,7 +54,7 @@ def _get(desk: Desk, asked: Asked) -> Workflow:
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
     wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
-    return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
+    return page(desk, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
 
 
 def _label_keys(desk: Desk, asked: Asked) -> JsonObject:
@@ -66,8 +67,10 @@ def _label_values(desk: Desk, asked: Asked) -> JsonObject:
 
 
 def _delete(desk: Desk, asked: Asked) -> JsonObject:
-    delete(archived(desk, asked)["metadata"]["name"], desk.runs, desk.submissions)
-    desk.board.look()
+    metadata = archived(desk, asked)["metadata"]
+    if not desk.archive.remove(str(metadata.get("uid"))):
+        desk.delete(metadata["name"], archive=False)
+        desk.board.look()
     return {}
 
 
@@ -82,4 +85,5 @@ def _resubmit(desk: Desk, asked: Asked) -> Workflow:
 def _labels(desk: Desk, asked: Asked) -> list[dict[str, str]]:
     if not asked.here(desk):
         return []
-    return [each["metadata"].get("labels") or {} for each in desk.board.briefs()[1] if ended(each)]
+    every = chain(desk.board.briefs()[1], desk.archive.latest())
+    return [each["metadata"].get("labels") or {} for each in every if ended(each)]

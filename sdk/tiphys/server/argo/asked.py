@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import json_of
+from tiphys.server.creators import user_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
     from tiphys.server.desk import Desk
 
-__all__ = ["LATEST", "Answer", "Asked", "answered", "asked_of", "found_run", "not_here", "pairs_of"]
+__all__ = [
+    "LATEST",
+    "Answer",
+    "Asked",
+    "answered",
+    "asked_of",
+    "found_run",
+    "known_run",
+    "not_here",
+    "pairs_of",
+]
 
 Answer = Callable[["Request"], Awaitable[Response]]
 _API = "argoproj.io/v1alpha1"
@@ -28,11 +39,13 @@ LATEST = "@latest"
 
 @dataclass(frozen=True)
 class Asked:
-    """``path``: parameters of the path; ``body``: empty where none came."""
+    """``path``: parameters of the path; ``body``: empty where none came; ``who``: the user that asks, if he has a
+    name."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: JsonObject
+    who: str = ""
 
     @property
     def namespace(self) -> str:
@@ -109,7 +122,7 @@ async def asked_of(request: Request) -> Asked:
     """Raises RequestError 400 for a body that is no object, 413 for one that is too long."""
     sent = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     body = await json_of(request) if sent and request.method not in ("GET", "DELETE") else {}
-    return Asked(request.path_params, request.query_params, body)
+    return Asked(request.path_params, request.query_params, body, user_of(request))
 
 
 def not_here(resource: str, name: str) -> RequestError:
@@ -135,3 +148,15 @@ def found_run(desk: Desk, asked: Asked, *, uid: str = "") -> Workflow:
     if found is None:
         raise not_here("workflows", asked.path.get("name", "") or uid)
     return found
+
+
+def known_run(desk: Desk, asked: Asked, uid: str = "") -> Workflow:
+    """As :func:`found_run`, also one that is in the archive alone."""
+    try:
+        return found_run(desk, asked, uid=uid)
+    except RequestError as error:
+        name = asked.path.get("name", "")
+        found = desk.archive.get(uid=uid, name=name) if asked.here(desk) and (uid or name) else None
+        if error.number != 404 or found is None:
+            raise
+        return found

@@ -25,6 +25,7 @@ from tiphys.server.argo.asked import Answer, Asked, answered, not_here
 from tiphys.server.argo.submitting import referring
 from tiphys.server.bodies import body_of
 from tiphys.server.collections import listed
+from tiphys.server.creators import created_by, user_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -144,20 +145,20 @@ def _receiving(desk: Desk) -> Answer:
         namespace = request.path_params["namespace"]
         event = event_variables(namespace, request.path_params.get("discriminator", ""), headers, payload)
         if namespace == desk.board.namespace:
-            await asyncio.to_thread(_dispatch, desk, event)
+            await asyncio.to_thread(_dispatch, desk, event, user_of(request))
         return JSONResponse({})
 
     return receive
 
 
-def _dispatch(desk: Desk, event: JsonObject) -> None:
+def _dispatch(desk: Desk, event: JsonObject, who: str) -> None:
     """Begin what each binding makes of an event. Raises RequestError 500, when all were asked, with what failed."""
     failed = []
     for binding in desk.bindings.briefs()[1]:
         try:
             made = bound(cast("GivenObject", binding), event)
             if made is not None:
-                _begin(desk, made)
+                _begin(desk, created_by(cast("GivenObject", made), who))
         except BindingError as error:
             desk.events.warn(binding, "WorkflowEventBindingError", f"failed to dispatch event: {error}")
             failed.append(str(error))
@@ -165,14 +166,14 @@ def _dispatch(desk: Desk, event: JsonObject) -> None:
         raise RequestError(500, f"failed to dispatch event: [{' '.join(failed)}]")
 
 
-def _begin(desk: Desk, made: JsonObject) -> None:
-    reference = _inside(_inside(made, "spec"), "workflowTemplateRef")
+def _begin(desk: Desk, made: GivenObject) -> None:
+    reference = _inside(_inside(cast("JsonObject", made), "spec"), "workflowTemplateRef")
     namespaced, cluster = desk.templates
     kept, name = cluster if reference.get("clusterScope") else namespaced, str(reference["name"])
     if kept.get(name) is None:
         raise BindingError(f"failed to get workflow template: {not_here(kept.resource, name).message}")
     try:
-        desk.create(cast("GivenObject", made))
+        desk.create(made)
     except RequestError as error:
         raise BindingError(f"failed to create workflow: {error.message}") from None
     except TiphysError as error:

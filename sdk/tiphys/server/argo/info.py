@@ -73,5 +73,5 @@ def _info(desk: Desk, asked: Asked) -> JsonObject:
 
 
 def _user(desk: Desk, asked: Asked) -> JsonObject:
-    """Whoever has the token: it has no name."""
-    return {"subject": "", "issuer": "tiphys", "groups": []}
+    """Whoever has the server's own token has no name."""
+    return {"subject": asked.who, "issuer": "tiphys", "groups": []}

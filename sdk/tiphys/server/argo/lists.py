@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import COMPLETED
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tiphys.argo.selectors import Requirement
     from tiphys.argo.types import Workflow
     from tiphys.jsontypes import JsonObject
-    from tiphys.server.board import Board
+    from tiphys.server.desk import Desk
 
 __all__ = ["ListAsked", "ended", "page", "persisted"]
 
@@ -95,15 +95,16 @@ def ended(workflow: Workflow) -> bool:
     return (workflow.get("status") or {}).get("phase") in COMPLETED
 
 
-def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:
-    """A list, newest first. ``also``: what else must hold."""
-    number, briefs = board.latest()
-    rest = islice((each for each in briefs if wanted.holds(each) and also(each)), wanted.offset, None)
+def page(desk: Desk, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:
+    """A list, newest first, and then what is in the archive. ``also``: what else must hold."""
+    number, briefs = desk.board.latest()
+    every = chain(briefs, desk.archive.latest())
+    rest = islice((each for each in every if wanted.holds(each) and also(each)), wanted.offset, None)
     shown = list(islice(rest, wanted.limit or None))
     left = sum(1 for _ in (rest if wanted.counts else islice(rest, 1)))
     mask, metadata = FieldMask(fields), {"resourceVersion": str(number)}
     if not all(mask.excludes(part) for part in _UNSEEN):
-        shown = [item for each in shown if (item := board.get(each["metadata"]["name"])) is not None]
+        shown = [item for each in shown if (item := _whole(desk, each)) is not None]
     told: dict[str, object] = {**metadata, **({"remainingItemCount": left} if wanted.counts else {})}
     if left:
         told["continue"] = str(wanted.offset + wanted.limit)
@@ -111,6 +112,13 @@ def page(board: Board, wanted: ListAsked, fields: str, *, also: Test = lambda br
     return (
         {**found, "items": found["items"] or None} if "items" in found else found
     )  # as Go says that there is none
+
+
+def _whole(desk: Desk, brief: Workflow) -> Workflow | None:
+    uid, found = brief["metadata"].get("uid"), desk.board.get(brief["metadata"]["name"])
+    if found is not None and found["metadata"].get("uid") == uid:
+        return found
+    return desk.archive.get(uid=str(uid)) or found
 
 
 def persisted(workflow: Workflow) -> Workflow:

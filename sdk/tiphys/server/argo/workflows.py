@@ -10,19 +10,22 @@ from starlette.routing import Route
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.argo.time import rfc3339
+from tiphys.argo.verbs import resubmitted as formulate_resubmit
 from tiphys.argo.verbs import retried as formulate_retry
 from tiphys.server.answers import RequestError
-from tiphys.server.argo.asked import Asked, answered, found_run
+from tiphys.server.argo.asked import Asked, answered, found_run, known_run
 from tiphys.server.argo.fields import FieldMask
 from tiphys.server.argo.lists import ListAsked, ended, page
 from tiphys.server.argo.submitting import submitted
-from tiphys.server.verbs import delete, set_nodes
+from tiphys.server.creators import acted, created_by, resumed_by
+from tiphys.server.verbs import set_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tiphys.argo.types import GivenObject, Workflow
     from tiphys.jsontypes import JsonObject
+    from tiphys.server.creators import ActorAction
     from tiphys.server.desk import Desk
 
 __all__ = ["resubmitted", "retried", "workflow_routes"]
@@ -57,26 +60,27 @@ def workflow_routes(desk: Desk) -> list[Route]:
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
     wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
-    return page(desk.board, wanted, asked.query.get("fields", ""), also=lambda brief: asked.here(desk))
+    return page(desk, wanted, asked.query.get("fields", ""), also=lambda brief: asked.here(desk))
 
 
 def _get(desk: Desk, asked: Asked) -> JsonObject:
-    found = found_run(desk, asked, uid=asked.query.get("uid", ""))
+    found = known_run(desk, asked, asked.query.get("uid", ""))
     return FieldMask(asked.query.get("fields", "")).workflow(found)
 
 
 def _create(desk: Desk, asked: Asked) -> Workflow:
     asked.only_here(desk)
-    return _made(desk, asked.given("workflow", "Workflow"), asked.dry(), asked.flag("serverDryRun"))
+    given = asked.given("workflow", "Workflow")
+    return _made(desk, asked, given, asked.dry(), asked.flag("serverDryRun"))
 
 
 def _submit(desk: Desk, asked: Asked) -> Workflow:
     asked.only_here(desk)
-    return _made(desk, *submitted(desk, asked))
+    return _made(desk, asked, *submitted(desk, asked))
 
 
-def _made(desk: Desk, given: GivenObject, dry: bool, server_dry: bool) -> Workflow:
-    made = desk.create(given, dry=dry or server_dry)
+def _made(desk: Desk, asked: Asked, given: GivenObject, dry: bool, server_dry: bool) -> Workflow:
+    made = desk.create(created_by(given, asked.who), dry=dry or server_dry)
     if not dry:
         return made
     of_the_server = ("uid", "creationTimestamp")
@@ -93,7 +97,7 @@ def _lint(desk: Desk, asked: Asked) -> Workflow:
 def _delete(desk: Desk, asked: Asked) -> JsonObject:
     name = found_run(desk, asked)["metadata"]["name"]
     if not asked.query.get("deleteOptions.dryRun"):
-        delete(name, desk.runs, desk.submissions)
+        desk.delete(name)
         desk.board.look()
     return {}
 
@@ -106,7 +110,7 @@ def _retry(desk: Desk, asked: Asked) -> Workflow:
 
 
 def _resubmit(desk: Desk, asked: Asked) -> Workflow:
-    return resubmitted(desk, asked, found_run(desk, asked))
+    return resubmitted(desk, asked, known_run(desk, asked))
 
 
 def retried(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
@@ -120,7 +124,16 @@ def retried(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
     if phase not in COMPLETED:
         raise RequestError(400, f"Cannot retry a workflow in phase {phase or ''}")
     parameters = asked.parameters()
-    desk.submissions.retry(name, parameters=parameters, restart_successful=restart, nodes=nodes)
+    if not _in_store(desk, found):
+        if desk.board.get(name) is not None:
+            told = f"Workflow already exists on cluster, use argo retry {name} instead"
+            raise RequestError(409, told, "AlreadyExists")
+        desk.submissions.retry_archived(
+            found, desk.context(), parameters=parameters, restart_successful=restart, nodes=nodes
+        )
+    else:
+        desk.runs.relabel(name, acted(asked.who, "Retry"), {})
+        desk.submissions.retry(name, parameters=parameters, restart_successful=restart, nodes=nodes)
     # as it was written: what the engine makes of it comes with the next change
     written, _ = formulate_retry(
         found, rfc3339(time.time()), parameters=parameters, restart_successful=restart, selector=nodes
@@ -134,16 +147,23 @@ def resubmitted(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
     memoized, phase = asked.flag("memoized"), (found.get("status") or {}).get("phase")
     if memoized and phase not in ("Failed", "Error"):
         raise RequestError(400, "workflow must be Failed/Error to resubmit in memoized mode")
-    name = desk.submissions.resubmit(
-        found["metadata"]["name"], parameters=asked.parameters(), memoized=memoized
-    )
+    name, parameters = found["metadata"]["name"], asked.parameters()
+    if not _in_store(desk, found):
+        if memoized:
+            raise RequestError(
+                422, f"what {name} came to is in the archive: retry it, which keeps what succeeded"
+            )
+        made = formulate_resubmit(found, parameters=parameters)
+        return desk.create(created_by(cast("GivenObject", made), asked.who))
+    name = desk.submissions.resubmit(name, parameters=parameters, memoized=memoized, who=asked.who)
     return _now(desk, name)
 
 
 def _resume(desk: Desk, asked: Asked) -> Workflow:
     name = found_run(desk, asked)["metadata"]["name"]
-    desk.runs.resume(desk.board.namespace, name, nodes=asked.text("nodeFieldSelector"))
-    return _now(desk, name)
+    nodes, message = asked.text("nodeFieldSelector"), resumed_by(asked.who)
+    desk.runs.resume(desk.board.namespace, name, nodes=nodes, message=message)
+    return _after(desk, asked, name, "Resume")
 
 
 def _suspend(desk: Desk, asked: Asked) -> Workflow:
@@ -152,7 +172,7 @@ def _suspend(desk: Desk, asked: Asked) -> Workflow:
         raise RequestError(400, "cannot suspend completed workflows")
     name = found["metadata"]["name"]
     desk.runs.suspend(desk.board.namespace, name)
-    return _now(desk, name)
+    return _after(desk, asked, name, "Suspend")
 
 
 def _stop(desk: Desk, asked: Asked) -> Workflow:
@@ -161,14 +181,14 @@ def _stop(desk: Desk, asked: Asked) -> Workflow:
     if not nodes:
         _still_on(found)
     desk.runs.stop(desk.board.namespace, name, nodes=nodes, message=asked.text("message"))
-    return _now(desk, name)
+    return _after(desk, asked, name, "Stop")
 
 
 def _terminate(desk: Desk, asked: Asked) -> Workflow:
     found = found_run(desk, asked)
     _still_on(found)
     desk.runs.terminate(desk.board.namespace, found["metadata"]["name"])
-    return _now(desk, found["metadata"]["name"])
+    return _after(desk, asked, found["metadata"]["name"], "Terminate")
 
 
 def _set(desk: Desk, asked: Asked) -> Workflow:
@@ -191,10 +211,22 @@ def _set(desk: Desk, asked: Asked) -> Workflow:
 # -- inside ---------------------------------------------------------------------------------------------------------
 
 
+def _after(desk: Desk, asked: Asked, name: str, action: ActorAction) -> Workflow:
+    """A run as it stands after what somebody did to it, which its labels tell."""
+    desk.runs.relabel(name, acted(asked.who, action), {})
+    return _now(desk, name)
+
+
 def _now(desk: Desk, name: str) -> Workflow:
     """A run as it stands after what was done to it."""
     desk.board.look(name)  # one that is retried had ended
     return found_run(desk, Asked({"name": name}, {}, {}))
+
+
+def _in_store(desk: Desk, found: Workflow) -> bool:
+    """Whether a run is there, or in the archive alone."""
+    now = desk.board.get(found["metadata"]["name"])
+    return now is not None and now["metadata"].get("uid") == found["metadata"].get("uid")
 
 
 def _still_on(workflow: Workflow) -> None:

@@ -14,14 +14,14 @@ from tiphys.argo.jsonpatch import merge_patch
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_in, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed_text, selection, watched
-from tiphys.server.differences import relabelled, wanted
+from tiphys.server.differences import wanted
 from tiphys.server.kube import discovery
 from tiphys.server.kube.config_maps import MAGIC, config_map_of
 from tiphys.server.kube.surroundings import Answer, surroundings
 from tiphys.server.logs import pod_log
 from tiphys.server.objects import ARGO
 from tiphys.server.pods import MAIN, POD_LABEL, PodCollection, containers_of
-from tiphys.server.verbs import carry_out, delete
+from tiphys.server.verbs import carry_out
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,7 +45,7 @@ def routes(desk: Desk) -> list[Route]:
     kept = desk.kept.values()
     found = surroundings(desk)
     gone: dict[str, Callable[[str], object]] = {
-        "workflows": lambda name: delete(name, desk.runs, desk.submissions),
+        "workflows": desk.delete,
         **{each.resource: partial(desk.discard, each) for each in kept},
     }
     collections: list[tuple[str, str, str, Collection, bool]] = [
@@ -176,8 +176,6 @@ def _change(desk: Desk) -> Answer:
                 "please apply your changes to the latest version and try again",
             )
         asked = wanted(before, after)
-        if asked.nothing and relabelled(before, after):
-            raise RequestError(422, "a run's labels and annotations are those that it was submitted with")
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look, name)  # one that is retried had ended
@@ -193,7 +191,7 @@ def _delete(desk: Desk) -> Answer:
         before = await asyncio.to_thread(_known, desk, desk.board, _WORKFLOWS, request)
         await body_of(request)
         if not _is_dry(request):
-            await asyncio.to_thread(delete, request.path_params["name"], desk.runs, desk.submissions)
+            await asyncio.to_thread(desk.delete, request.path_params["name"])
             await asyncio.to_thread(desk.board.look)
         return JSONResponse(before)
 

@@ -13,9 +13,10 @@ from tiphys.argo.time import rfc3339
 from tiphys.argo.verbs import retried
 from tiphys.argo.verbs.problem import ImpossibleError
 from tiphys.server.answers import RequestError
+from tiphys.server.creators import acted, user_of
 from tiphys.server.differences import AskedChange
 from tiphys.server.page.frame import form_of, moved
-from tiphys.server.verbs import carry_out, delete
+from tiphys.server.verbs import carry_out
 from tiphys.server.views.parts import link
 
 if TYPE_CHECKING:
@@ -93,24 +94,24 @@ def _retry(workflow: Workflow) -> list[str]:
     ]
 
 
-def _do(verb: str, name: str, frame: Frame) -> str:
+def _do(verb: str, name: str, frame: Frame, who: str) -> str:
     """Carry it out; where to look then."""
     desk = frame.desk
     if verb == "delete":
-        delete(name, desk.runs, desk.submissions)
+        desk.delete(name)
         desk.board.look()
         return "/ui/runs"
     if verb == "resubmit":
-        name = desk.submissions.resubmit(name, parameters={}, memoized=False)
+        name = desk.submissions.resubmit(name, parameters={}, memoized=False, who=who)
     else:
         asked = {
-            "stop": AskedChange(shutdown="Stop"),
-            "terminate": AskedChange(shutdown="Terminate"),
-            "suspend": AskedChange(suspend=True),
-            "resume": AskedChange(suspend=False),
-            "retry": AskedChange(retry=True),
+            "stop": AskedChange(shutdown="Stop", labels=acted(who, "Stop")),
+            "terminate": AskedChange(shutdown="Terminate", labels=acted(who, "Terminate")),
+            "suspend": AskedChange(suspend=True, labels=acted(who, "Suspend")),
+            "resume": AskedChange(suspend=False, labels=acted(who, "Resume")),
+            "retry": AskedChange(retry=True, labels=acted(who, "Retry")),
         }[verb]
-        carry_out(asked, name, desk.runs, desk.submissions)
+        carry_out(asked, name, desk.runs, desk.submissions, who=who)
     desk.board.look(name)  # a new one, or one that is retried and had ended
     return link("runs", name)
 
@@ -140,7 +141,7 @@ def routes(frame: Frame) -> list[Route]:
         verb = verb_of(request)
         await form_of(request)
         _, run = await asyncio.to_thread(frame.desk.run, request.path_params["name"])
-        return moved(await asyncio.to_thread(_do, verb, run.name, frame))
+        return moved(await asyncio.to_thread(_do, verb, run.name, frame, user_of(request)))
 
     path = "/ui/runs/{name}/do/{verb}"
     return [Route(path, ask, methods=["GET"]), Route(path, act, methods=["POST"])]

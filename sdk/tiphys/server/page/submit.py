@@ -10,6 +10,7 @@ from starlette.routing import Route
 from tiphys.argo.reader import read_text
 from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError
+from tiphys.server.creators import created_by, user_of
 from tiphys.server.page.frame import form_of, moved
 from tiphys.server.views.parts import link
 
@@ -78,7 +79,8 @@ def routes(frame: Frame) -> list[Route]:
     async def submit(request: Request) -> Response:
         fields = await form_of(request)
         try:
-            made = await asyncio.to_thread(lambda: frame.desk.create(_given(fields)))
+            who = user_of(request)
+            made = await asyncio.to_thread(lambda: frame.desk.create(created_by(_given(fields), who)))
         except TiphysError as error:
             told = f"{error.code}: {error.message}" + (f"\n{error.fix}" if error.fix else "")
             return await asyncio.to_thread(page, request, fields, told, 422)
