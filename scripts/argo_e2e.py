@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,7 @@ def server(work: Path, port: int, tls: int) -> Iterator[Path]:
                 sys.exit(f"the server does not answer: {work / 'server.log'}")
             time.sleep(0.1)
         config = json.loads(found.read_text())
+        _configure(port, config["users"][0]["user"]["token"])
         config["clusters"][0]["cluster"] = {
             "server": f"https://localhost:{tls}",
             "insecure-skip-tls-verify": True,
@@ -95,6 +97,21 @@ def server(work: Path, port: int, tls: int) -> Iterator[Path]:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
         shutil.rmtree(store, ignore_errors=True)
+
+
+def _configure(port: int, token: str) -> None:
+    """What the controller of Argo's own clusters for these tests is configured with, as far as it is read here."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "workflow-controller-configmap"},
+        "data": {"persistence": "archive: true", "artifactRepository": "archiveLogs: true"},
+    }
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{port}/api/v1/namespaces/argo/configmaps"
+    asked = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(asked, timeout=30):
+        pass
 
 
 def _listens(port: int) -> bool:

@@ -186,14 +186,14 @@ class Walk:
         self.until("RESUME goes on, and its last step fails", lambda: self.phase(three) == "Failed")
         retries = runs.get("argo", three)["status"]["startedAt"]
         page.get_by_role("button", name="RETRY").first.click()
-        page.locator("button").get_by_text("RETRY").last.click()
+        page.locator(".sliding-panel button", has_text="RETRY").first.click()
         self.until(
             "RETRY runs again", lambda: runs.get("argo", three)["status"].get("startedAt", retries) != retries
         )
         before = self.names()
         self.open(one)
         page.get_by_role("button", name="RESUBMIT").first.click()
-        page.locator("button").get_by_text("RESUBMIT").last.click()
+        page.locator(".sliding-panel button", has_text="RESUBMIT").first.click()
         self.until("RESUBMIT makes another", lambda: self.names() - before)
         (copy,) = self.names() - before
         slow = self.create(SLOW, "submit")
@@ -205,17 +205,18 @@ class Walk:
         page.get_by_role("button", name="LOGS").first.click()
         self.until("LOGS has what a step wrote", lambda: "hello" in page.evaluate("window.said.join()"))
         page.goto(f"{self.url}/workflows/argo/{three}")
-        page.get_by_text("made.txt").first.click()
-        with page.expect_download() as download:
-            page.get_by_text("Download").first.click()
-        text = Path(download.value.path()).read_text()
-        self.until("an artifact is downloaded", lambda: text == "hello\n")
+        nodes = runs.get("argo", three)["status"]["nodes"].values()
+        (node,) = [each["id"] for each in nodes if each["displayName"] == "make"]
+        page.goto(f"{self.url}/workflows/argo/{three}?nodeId={node}&nodePanelView=inputs-outputs")
+        self.until("a step has its artifacts", lambda: page.locator(".artifact-row a").count())
+        page.locator(".artifact-row a").first.click()  # a text is shown
+        self.until("an artifact comes", lambda: page.inner_text("body").strip() == "hello")
 
         self.create(TEMPLATE, "template", "create")
         before = self.names()
         page.goto(f"{self.url}/workflow-templates/argo/greet")
         page.get_by_role("button", name="SUBMIT").first.click()
-        page.get_by_role("button", name="SUBMIT").last.click()
+        page.locator(".sliding-panel button", has_text="SUBMIT").first.click()
         self.until("the form submits", lambda: self.names() - before)
         (made,) = self.names() - before
         self.until("and it succeeds", lambda: self.phase(made) == "Succeeded")

@@ -6,8 +6,8 @@ import hashlib
 import shutil
 import textwrap
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ FILE = textwrap.dedent(
     """
 )
 
+PLAIN = FILE.replace(" & {policy}", "")
+
 
 class Bench:
     """One pipeline on the cluster, with keys of its own."""
@@ -76,13 +78,7 @@ class Bench:
         return {item["name"]: item["value"] for item in node["outputs"]["parameters"]}
 
 
-@pytest.fixture
-def bench(cluster: Cluster, images: None, tmp_path: Path) -> Iterator[Bench]:
-    with connect(cluster) as client:
-        yield Bench(client, cluster, tmp_path)
-
-
-def test_a_deleted_artifact_is_a_miss(bench: Bench) -> None:
+def a_deleted_artifact_is_a_miss(bench: Bench) -> None:
     bench.write("while_intact()")
     first = bench.outputs()
     assert bench.name() == first["name"]
@@ -92,7 +88,7 @@ def test_a_deleted_artifact_is_a_miss(bench: Bench) -> None:
     assert second != first["name"] and bench.name() == second
 
 
-def test_data_that_doubled_is_taken_in_again(bench: Bench) -> None:
+def data_that_doubled_is_taken_in_again(bench: Bench) -> None:
     bench.write('unless_data("records", grew=2.0)')
     first = bench.name(records=100)
     assert bench.name(records=199) == first
@@ -100,7 +96,7 @@ def test_data_that_doubled_is_taken_in_again(bench: Bench) -> None:
     assert second != first and bench.name(records=399) == second
 
 
-def test_a_metric_below_the_bar_is_trained_again(bench: Bench) -> None:
+def a_metric_below_the_bar_is_trained_again(bench: Bench) -> None:
     bench.write('while_metric("accuracy", ">=", 0.9)')
     good = bench.name(accuracy=0.95)
     assert bench.name(accuracy=0.95) == good
@@ -110,17 +106,8 @@ def test_a_metric_below_the_bar_is_trained_again(bench: Bench) -> None:
     assert bench.name(accuracy=0.95) != good
 
 
-def test_equal_runs_at_once_compute_once(bench: Bench) -> None:
-    bench.write("while_intact()")
-    with ThreadPoolExecutor(4) as pool:
-        names = [one.result() for one in [pool.submit(bench.name) for _ in range(4)]]
-    assert len(set(names)) == 1
-
-
-def test_one_run_refreshes_or_neither_reads_nor_stores(bench: Bench) -> None:
-    bench.path.write_text(
-        FILE.format(policy="while_intact()", test=bench.test).replace(" & while_intact()", "")
-    )
+def one_run_refreshes_or_neither_reads_nor_stores(bench: Bench) -> None:
+    bench.path.write_text(PLAIN.format(test=bench.test))
     first = bench.name()
     never = bench.name("never")
     assert never != first and bench.name() == first
@@ -128,11 +115,9 @@ def test_one_run_refreshes_or_neither_reads_nor_stores(bench: Bench) -> None:
     assert fresh not in (first, never) and bench.name() == fresh
 
 
-def test_results_are_spread_over_maps(bench: Bench) -> None:
+def results_are_spread_over_maps(bench: Bench) -> None:
     """The controller replaces the tags in the name of a cache: no step's results end at 1 MiB."""
-    bench.path.write_text(
-        FILE.format(policy="while_intact()", test=bench.test).replace(" & while_intact()", "")
-    )
+    bench.path.write_text(PLAIN.format(test=bench.test))
     first = bench.name()
     assert bench.name() == first
     bench.name(records=7)
@@ -140,3 +125,38 @@ def test_results_are_spread_over_maps(bench: Bench) -> None:
     for key, name in bench.maps.items():
         assert name == "tiphys-cache-make-" + hashlib.sha256(key.encode()).hexdigest()[:2]
         assert key in bench.cluster.get("configmap", name)["data"]
+
+
+def equal_runs_at_once_compute_once(bench: Bench) -> None:
+    bench.write("while_intact()")
+    with ThreadPoolExecutor(4) as pool:
+        names = [one.result() for one in [pool.submit(bench.name) for _ in range(4)]]
+    assert len(set(names)) == 1
+
+
+CASES: tuple[Callable[[Bench], None], ...] = (
+    a_deleted_artifact_is_a_miss,
+    data_that_doubled_is_taken_in_again,
+    a_metric_below_the_bar_is_trained_again,
+    one_run_refreshes_or_neither_reads_nor_stores,
+    results_are_spread_over_maps,
+    equal_runs_at_once_compute_once,
+)
+
+
+@pytest.fixture(scope="module")
+def under_way(
+    applied: Cluster, images: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[None]]]:
+    """All cases, side by side: each waits most of the time, and has keys of its own."""
+    with connect(applied) as client, ThreadPoolExecutor(len(CASES)) as pool:
+        yield {
+            case.__name__: pool.submit(case, Bench(client, applied, tmp_path_factory.mktemp("reuse")))
+            for case in CASES
+        }
+    applied.kubectl("delete", "workflows", "-l", "tiphys-test=yes", "--wait=false")
+
+
+@pytest.mark.parametrize("case", [each.__name__ for each in CASES])
+def test_what_is_reused(under_way: Mapping[str, Future[None]], case: str) -> None:
+    under_way[case].result()

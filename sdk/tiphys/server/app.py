@@ -21,6 +21,7 @@ from tiphys.server.kube.routes import routes
 from tiphys.server.metrics import ServerCounts
 from tiphys.server.page import house
 from tiphys.server.page.doors import STRANGER, Doors, is_page
+from tiphys.server.presigned import PRESIGNED
 from tiphys.server.users import needed
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ class _Guarded:
 
     def _asking(self, method: str, path: str, headers: Mapping[str, str]) -> ServerUser | None:
         """Who asks; None for what a browser may see before it is let in. Raises RequestError."""
+        if path.startswith(PRESIGNED):
+            self._access.check_host(headers)
+            return None
         if not is_page(path):
             try:
                 return self._access.check(method, headers, path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiphys.errors import RefusedError
+from tiphys.store.files import replacing
 
 __all__ = ["ARGO_PORT", "argo_ui"]
 
@@ -58,7 +60,7 @@ def argo_ui(kubeconfig: Path, token: str, *, port: int = ARGO_PORT, program: str
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_QUIET, "KUBECONFIG": str(kubeconfig)},
+            env={**os.environ, **_trusting(kubeconfig.parent), **_QUIET, "KUBECONFIG": str(kubeconfig)},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -73,6 +75,19 @@ def argo_ui(kubeconfig: Path, token: str, *, port: int = ARGO_PORT, program: str
             process.wait(_END)
         process.kill()
         process.wait()
+
+
+def _trusting(folder: Path) -> dict[str, str]:
+    """The environment of a program that takes the server's own certificate beside those it takes anyhow: it fetches
+    artifacts from there."""
+    own, roots = folder / "server.crt", folder / "roots.pem"
+    if not own.is_file():
+        return {}
+    usual = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    known = Path(usual).read_bytes() if usual and os.path.isfile(usual) else b""
+    with replacing(roots) as stream:
+        stream.write(known + b"\n" + own.read_bytes())
+    return {"SSL_CERT_FILE": str(roots)}
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, token: str, log: Path) -> None:

@@ -23,6 +23,7 @@ from tiphys.server.board import Board
 from tiphys.server.controller import CONTROLLER, ControllerSettings, controller_settings
 from tiphys.server.events import EventCollection
 from tiphys.server.objects import KeptObjects
+from tiphys.server.presigned import Presigned
 from tiphys.server.submission import Submissions
 from tiphys.server.verbs import delete
 from tiphys.store import Store
@@ -59,6 +60,7 @@ class Desk:
         self.bindings = KeptObjects(self.board, "workfloweventbindings", "WorkflowEventBinding")
         kept = (*self.templates, self.crons, self.config_maps, self.bindings)
         self.kept = {each.resource: each for each in kept}
+        self.presigned = Presigned()
         self.archive = RunArchive(self.board.store)
         self._settings: tuple[str, ControllerSettings] = ("", ControllerSettings())
         self.board.archives = lambda: self.settings().archive

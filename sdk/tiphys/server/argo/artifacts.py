@@ -19,6 +19,7 @@ from starlette.routing import Route
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.archive import archived
 from tiphys.server.argo.asked import Answer, Asked, found_run
+from tiphys.server.presigned import PRESIGNED
 from tiphys.store.bucket import stored_key
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def artifact_routes(desk: Desk) -> list[Route]:
         Route(f"/input-artifacts-by-uid/{{uid}}/{node}", _one(desk, archived, "inputs")),
         Route(files, _file(desk)),
         Route(f"{files}/{{file:path}}", _file(desk)),
+        Route(
+            f"{PRESIGNED}{{namespace}}/{{name}}/{{nodeId}}/{{side}}/{{artifactName}}/{{file}}", _signed(desk)
+        ),
     ]
 
 
@@ -60,11 +64,22 @@ def _one(desk: Desk, which: Which, side: str) -> Answer:
     async def answer(request: Request) -> Response:
         asked = Asked(request.path_params, request.query_params, {})
 
-        def work() -> Response:
-            artifact = _artifact(which(desk, asked), asked, side)
-            return _sent(desk.board.store, artifact, "")
+        return await asyncio.to_thread(_whole, desk, which, asked, side)
 
-        return await asyncio.to_thread(work)
+    return answer
+
+
+def _whole(desk: Desk, which: Which, asked: Asked, side: str) -> Response:
+    return _sent(desk.board.store, _artifact(which(desk, asked), asked, side), "")
+
+
+def _signed(desk: Desk) -> Answer:
+    """For who has an URL of :mod:`tiphys.server.presigned`, whose last part is the name of the file."""
+
+    async def answer(request: Request) -> Response:
+        desk.presigned.check(request)
+        asked = Asked(request.path_params, request.query_params, {})
+        return await asyncio.to_thread(_whole, desk, found_run, asked, asked.path["side"])
 
     return answer
 

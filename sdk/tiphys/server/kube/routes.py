@@ -133,7 +133,8 @@ def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> 
 
 def _one(desk: Desk, collection: Collection, called: str) -> Answer:
     async def answer(request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(_known, desk, collection, called, request))
+        found = await asyncio.to_thread(_known, desk, collection, called, request)
+        return JSONResponse(desk.presigned.located(found, request) if collection is desk.board else found)
 
     return answer
 
