@@ -31,6 +31,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tiphys.server.certificate import own_certificate
 
@@ -107,11 +108,22 @@ def _configure(port: int, token: str) -> None:
         "metadata": {"name": "workflow-controller-configmap"},
         "data": {"persistence": "archive: true", "artifactRepository": "archiveLogs: true"},
     }
+    _ask(port, token, "POST", "/api/v1/namespaces/argo/configmaps", body)
+
+
+def _ask(port: int, token: str, method: str, path: str, body: object = None) -> Any:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    url = f"http://127.0.0.1:{port}/api/v1/namespaces/argo/configmaps"
-    asked = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(asked, timeout=30):
-        pass
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers, method=method)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _empty_archive(port: int, kubeconfig: Path) -> None:
+    """As the suites do themselves before each test, in the database of the archive."""
+    token = json.loads(kubeconfig.read_text())["users"][0]["user"]["token"]
+    for each in _ask(port, token, "GET", "/api/v1/archived-workflows")["items"] or ():
+        _ask(port, token, "DELETE", f"/api/v1/archived-workflows/{each['metadata']['uid']}")
 
 
 def _listens(port: int) -> bool:
@@ -190,6 +202,7 @@ def main() -> int:
     with server(work, options.port, options.tls_port) as kubeconfig:
         for suite, test in known:
             if not options.tests or test in options.tests:
+                _empty_archive(options.port, kubeconfig)
                 began = time.monotonic()
                 found = outcome(program, suite, test, kubeconfig, work)
                 counts[found] += 1

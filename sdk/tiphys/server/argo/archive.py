@@ -54,7 +54,7 @@ def _get(desk: Desk, asked: Asked) -> Workflow:
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
     wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
-    return page(desk, wanted, _BRIEF, also=lambda brief: asked.here(desk) and ended(brief))
+    return page(desk, wanted, _BRIEF, deleted=True, also=lambda brief: asked.here(desk) and ended(brief))
 
 
 def _label_keys(desk: Desk, asked: Asked) -> JsonObject:

@@ -95,10 +95,15 @@ def ended(workflow: Workflow) -> bool:
     return (workflow.get("status") or {}).get("phase") in COMPLETED
 
 
-def page(desk: Desk, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True) -> JsonObject:
-    """A list, newest first, and then what is in the archive. ``also``: what else must hold."""
+def page(
+    desk: Desk, wanted: ListAsked, fields: str, *, deleted: bool = False, also: Test = lambda brief: True
+) -> JsonObject:
+    """A list, newest first; ``deleted``: and then what is in the archive alone. ``also``: what else must hold.
+
+    Argo lists those also among the others, where none of its verbs on several runs finds them.
+    """
     number, briefs = desk.board.latest()
-    every = chain(briefs, desk.archive.latest())
+    every = chain(briefs, desk.archive.latest() if deleted else ())
     rest = islice((each for each in every if wanted.holds(each) and also(each)), wanted.offset, None)
     shown = list(islice(rest, wanted.limit or None))
     left = sum(1 for _ in (rest if wanted.counts else islice(rest, 1)))
