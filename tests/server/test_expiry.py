@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.harness import execute, shell, workflow
 from tiphys.engine import RunOptions
+from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.server.controller import CONTROLLER
 from tiphys.server.desk import Desk
 from tiphys.server.expiry import Expiry, expired, surplus_runs
@@ -99,3 +100,21 @@ def test_of_many_the_newest_stay_and_without_an_archive_nothing_is_kept(tmp_path
     keep(desk, retentionPolicy="completed: 2")
     Expiry(desk).tick(time.time())
     assert len(names(desk)) == 2 and desk.archive.latest() == []
+
+
+def test_what_somebody_has_begun_again_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path, "again", {"secondsAfterCompletion": 0})
+    options = RunOptions(store=tmp_path / "store", images={"*": "host"})
+    desk = Desk(options)
+    desk.board.look()
+    keep(desk, persistence="archive: true")
+    # between what the board has seen and now: the run is made ready, and its engine is on its way
+    prepare_retry("again", options=options, restart_successful=True, selector="templateName=main").lay_down()
+    with caplog.at_level("INFO", "tiphys.server"):
+        Expiry(desk).tick(time.time() + 10)
+    assert "TIP216" in caplog.text
+    assert (tmp_path / "store" / "runs" / "again" / "journal.db").exists()
+    assert desk.archive.latest() == []
+    desk.archive.close()

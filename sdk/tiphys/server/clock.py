@@ -8,6 +8,7 @@ between the run and its note, is one run.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -107,7 +108,8 @@ class Clock:
         """Look at one; the times at which it is due next."""
         name, uid = cron["metadata"]["name"], str(cron["metadata"].get("uid") or "")
         for each in crons.surplus(cron, children):
-            self._desk.delete(each)
+            with contextlib.suppress(RefusedError):  # somebody has begun it again
+                self._desk.delete_ended(each)
         self._amend(name, lambda known: crons.reconciled(known, children))
         if crons.is_over(cron):
             return {}

@@ -25,7 +25,7 @@ from tiphys.server.events import EventCollection
 from tiphys.server.objects import KeptObjects
 from tiphys.server.presigned import Presigned
 from tiphys.server.submission import Submissions
-from tiphys.server.verbs import delete
+from tiphys.server.verbs import delete, delete_ended
 from tiphys.store import Store
 from tiphys.store.archive import RunArchive
 
@@ -173,8 +173,15 @@ class Desk:
     def delete(self, name: str, *, archive: bool = True) -> None:
         """Delete a run, which ends first; where there is an archive, what it came to is kept there, unless ``archive``
         is false. Raises as :func:`tiphys.server.verbs.delete`."""
-        kept = self.archive if archive and self.settings().archive else None
-        delete(name, self.runs, self.submissions, kept)
+        delete(name, self.runs, self.submissions, self._kept() if archive else None)
+
+    def delete_ended(self, name: str) -> None:
+        """As :meth:`delete`, of a run that has ended: one that somebody has begun again is left alone. Raises as
+        :func:`tiphys.server.verbs.delete_ended`."""
+        delete_ended(name, self.runs, self._kept())
+
+    def _kept(self) -> RunArchive | None:
+        return self.archive if self.settings().archive else None
 
     def _with_defaults(self, given: GivenObject) -> GivenObject:
         settings, spec = self.settings(), given.get("spec") or {}

@@ -26,11 +26,11 @@ _ARCHIVE_PERIOD = 600.0  # and at the archive
 
 def expired(brief: Workflow, now: float) -> bool:
     """Whether the time after a run's end that it asks for is over; ``now``: seconds since the epoch."""
+    asked = (brief.get("spec") or {}).get("ttlStrategy")
     status = brief.get("status") or {}
     phase, ended = status.get("phase"), status.get("finishedAt")
-    if phase not in COMPLETED or not ended:
+    if not asked or phase not in COMPLETED or not ended:
         return False
-    asked = (brief.get("spec") or {}).get("ttlStrategy") or {}
     key = "secondsAfterFailure" if phase in FAILED else "secondsAfterSuccess"
     wait = asked.get(key, asked.get("secondsAfterCompletion"))
     return isinstance(wait, int) and seconds(ended) + wait <= now
@@ -64,10 +64,11 @@ class Expiry:
         self._next = now + _PERIOD
         settings, briefs = self._desk.settings(), self._desk.board.briefs()[1]
         due = [each["metadata"]["name"] for each in briefs if expired(each, now)]
-        due += [name for name in surplus_runs(briefs, settings.retention) if name not in due]
+        if settings.retention:
+            due += [name for name in surplus_runs(briefs, settings.retention) if name not in due]
         for name in due:
             try:
-                self._desk.delete(name)
+                self._desk.delete_ended(name)
             except (TiphysError, OSError) as error:  # somebody retries it, or has just deleted it
                 log.info("cannot delete %s: %s", name, error)
         if due:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tiphys.server.submission import Submissions
     from tiphys.store.archive import RunArchive
 
-__all__ = ["carry_out", "delete", "set_nodes"]
+__all__ = ["carry_out", "delete", "delete_ended", "set_nodes"]
 
 _PATIENCE = 30.0  # seconds in which a run that is deleted must have ended
 _PERIOD = 0.05
@@ -82,6 +82,14 @@ def delete(name: str, runs: LocalRuns, submissions: Submissions, archive: RunArc
                     raise
             asked = True
         time.sleep(_PERIOD)
+
+
+def delete_ended(name: str, runs: LocalRuns, archive: RunArchive | None = None) -> None:
+    """As :func:`delete`, of a run that has ended. Raises RefusedError TIP210, TIP216 where somebody has begun it
+    again."""
+    if archive is not None:
+        _archived(name, runs, archive)
+    runs.delete(runs.options.namespace, name, over=True)
 
 
 def _archived(name: str, runs: LocalRuns, archive: RunArchive) -> None:

@@ -192,7 +192,12 @@ class Record:
         """``running``: its engine lives; ``killed``: it does not, and the run has not ended."""
         if self.live:
             return "running"
-        return "ended" if (self.folder / "workflow.json").is_file() else "killed"
+        return "ended" if self.has_ended else "killed"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end was written, and nobody has begun it again."""
+        return (self.folder / "workflow.json").is_file()
 
     @property
     def live(self) -> bool:

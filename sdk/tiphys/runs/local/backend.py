@@ -204,8 +204,11 @@ class LocalRuns:
         )
         return self._execute(run)
 
-    def delete(self, namespace: str, name: str) -> None:
+    def delete(self, namespace: str, name: str, *, over: bool = False) -> None:
+        """``over``: only if it has ended, and nobody has begun it again: else TIP216."""
         with runtime.Record(self.store, name) as record, runtime.Ownership(record.folder, name) as held:
+            if over and not record.has_ended:
+                raise _refused("delete", name, "it goes on")
             held.end_left()
             shutil.rmtree(record.folder)
 
