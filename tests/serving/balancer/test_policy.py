@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from tiphys.serving.balancer import ConsistentHash, LeastRequest, RoundRobin
 class Stand:
     address: str
     active: int
+    weight: float = 1.0
 
 
 @given(st.integers(1, 10), st.integers(1, 50))
@@ -61,3 +64,60 @@ def test_no_replica_has_much_more_than_its_share_of_what_is_hashed(loads: list[i
     stands = [Stand(f"h{number}:1", active) for number, active in enumerate(loads)]
     chosen = ConsistentHash().choose(stands, key)
     assert loads[chosen] < math.ceil(1.25 * (sum(loads) + 1) / len(loads))
+
+
+WEIGHTS = (9.0, 3.0, 1.0)
+
+
+def weighted() -> list[Stand]:
+    return [Stand(f"h{number}:1", 0, weight) for number, weight in enumerate(WEIGHTS)]
+
+
+def test_weights_are_shares_of_what_comes_in_turn() -> None:
+    """And no one gets its share in one go: of 13 requests the second gets one of each four or five."""
+    policy, stands = RoundRobin(), weighted()
+    for _ in range(20):
+        turns = [policy.choose(stands) for _ in range(13)]
+        assert Counter(turns) == {0: 9, 1: 3, 2: 1}
+        places = [place for place, chosen in enumerate(turns) if chosen == 1]
+        assert min(b - a for a, b in itertools.pairwise(places)) >= 3
+
+
+@pytest.mark.parametrize("policy", [LeastRequest(random.Random(1)), ConsistentHash()])
+def test_weights_are_shares_of_what_is_drawn_or_hashed(policy: LeastRequest | ConsistentHash) -> None:
+    stands = weighted()
+    more = ({"key": key} if isinstance(policy, ConsistentHash) else {} for key in KEYS)
+    seen = Counter(policy.choose(stands, **each) for each in more)  # type: ignore[arg-type]
+    for index, weight in enumerate(WEIGHTS):
+        share = weight / sum(WEIGHTS) * len(KEYS)
+        assert abs(seen[index] - share) < 5 * math.sqrt(share)  # five times what chance moves it
+
+
+def test_the_busier_of_two_is_the_one_that_runs_more_for_its_weight() -> None:
+    stands = [Stand("a:1", 4, 4.0), Stand("b:1", 2, 1.0)]
+    assert {LeastRequest(random.Random(seed)).choose(stands) for seed in range(20)} == {0}
+
+
+def test_who_is_hashed_stays_where_he_is_while_a_weight_grows_elsewhere() -> None:
+    """A canary gets more clients: those who had it keep it, and nobody moves between the others."""
+    policy, stands = ConsistentHash(), weighted()
+    before = [policy.choose(stands, key) for key in KEYS]
+    stands[2].weight = 3.0
+    after = [policy.choose(stands, key) for key in KEYS]
+    assert all(one == two or two == 2 for one, two in zip(before, after, strict=True))
+    assert after.count(2) > before.count(2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.floats(0.01, 100)), min_size=1, max_size=8),
+    st.binary(max_size=20),
+    st.integers(),
+)
+def test_there_is_always_one(loads: list[tuple[int, float]], key: bytes, seed: int) -> None:
+    stands = [Stand(f"h{number}:1", active, weight) for number, (active, weight) in enumerate(loads)]
+    for index in (
+        ConsistentHash().choose(stands, key),
+        LeastRequest(random.Random(seed)).choose(stands) if len(stands) > 1 else 0,
+        RoundRobin().choose(stands),
+    ):
+        assert 0 <= index < len(stands)

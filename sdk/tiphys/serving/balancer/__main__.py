@@ -75,7 +75,7 @@ class _Named:
         name: str,
         host: str,
         port: int,
-        endpoints: list[str],
+        endpoints: list[str] | dict[str, float],
         policy: str = "round-robin",
         health_path: str | None = None,
     ) -> dict[str, int]:
@@ -94,6 +94,12 @@ class _Named:
         if old is not None:
             await old.stop(self.drain_seconds)
         return {"port": fresh.port}
+
+    async def do_shadow(self, name: str, endpoints: list[str] | dict[str, float], share: float = 1.0) -> bool:
+        balancer = self.balancers.get(name)
+        if balancer is not None:
+            balancer.shadow.set(endpoints, share)
+        return balancer is not None
 
     async def do_remove(self, name: str, drain_seconds: float = 10.0) -> bool:
         balancer = self.balancers.pop(name, None)

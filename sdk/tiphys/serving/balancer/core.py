@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
-from tiphys.serving.balancer.endpoint import Endpoint, EndpointState
+from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endpoints
 from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
+from tiphys.serving.balancer.shadow import Shadow
 from tiphys.serving.guard import Guard
 
 if TYPE_CHECKING:
+    from tiphys.serving.balancer.endpoint import Endpoints
+    from tiphys.serving.balancer.shadow import ShadowStats
 
     class EndpointStats(TypedDict):
         address: str
         state: str
+        weight: float
         active: int
         requests: int
         failures: int
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         errors: int
         retries: int
         connections: int
+        shadow: ShadowStats
         endpoints: list[EndpointStats]
 
 
@@ -84,7 +88,7 @@ class AsyncBalancer:
         host: str,
         port: int,
         *,
-        endpoints: Iterable[str] = (),
+        endpoints: Endpoints = (),
         policy: str | Policy = "round-robin",
         health_path: str | None = None,
         settings: Settings | None = None,
@@ -99,6 +103,7 @@ class AsyncBalancer:
         )
         self._health: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self.shadow = Shadow(self.settings.timeout)
         self.requests = self.errors = self.retries = 0
         self.set_endpoints(endpoints)
 
@@ -121,16 +126,18 @@ class AsyncBalancer:
         if self._health is not None:
             self._health.cancel()
             await asyncio.gather(self._health, return_exceptions=True)
+        await self.shadow.close()
         for endpoint in (*self._endpoints.values(), *self._draining.values()):
             endpoint.pool.close_idle()
         return clean
 
-    def set_endpoints(self, addresses: Iterable[str]) -> None:
-        """Use exactly these from the next request on. Those that left drain."""
-        wanted = list(dict.fromkeys(addresses))
+    def set_endpoints(self, endpoints: Endpoints) -> None:
+        """Use exactly these from the next request on, with these weights. Those that left drain."""
+        wanted = parse_endpoints(endpoints)
         fresh = {}
-        for address in wanted:
+        for address, weight in wanted.items():
             endpoint = self._endpoints.get(address) or self._draining.pop(address, None) or Endpoint(address)
+            endpoint.weight = weight
             if endpoint.draining:
                 endpoint.revive()
             fresh[address] = endpoint
@@ -158,10 +165,12 @@ class AsyncBalancer:
             "errors": self.errors,
             "retries": self.retries,
             "connections": self._server.connections,
+            "shadow": self.shadow.stats(),
             "endpoints": [
                 {
                     "address": endpoint.address,
                     "state": endpoint.state(now).value,
+                    "weight": endpoint.weight,
                     "active": endpoint.active,
                     "requests": endpoint.requests,
                     "failures": endpoint.failures,
@@ -172,7 +181,7 @@ class AsyncBalancer:
 
     # ---- requests
     def _pick(self, tried: set[Endpoint], now: float, key: bytes) -> Endpoint | None:
-        pool = [e for e in self._endpoints.values() if e not in tried]
+        pool = [e for e in self._endpoints.values() if e.weight and e not in tried]
         healthy = [e for e in pool if e.state(now) is EndpointState.HEALTHY]
         # all of them look bad: better to try one than to be sure to fail
         candidates = healthy or pool
@@ -203,6 +212,8 @@ class AsyncBalancer:
         while True:
             answer = await self._offer(data, key, may_repeat=may_repeat, head_only=head_only)
             if isinstance(answer, HttpResponse):
+                if request.path.lower().endswith(_SAFE_CALLS):
+                    self.shadow.copy(data)
                 return answer
             if loop.time() >= until:
                 break

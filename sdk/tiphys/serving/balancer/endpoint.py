@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import TypeAlias
 
 from tiphys.errors import ServingError
 from tiphys.net.client import Pool
 from tiphys.net.message import HttpResponse
 
-__all__ = ["Endpoint", "EndpointState", "parse_address"]
+__all__ = ["Endpoint", "EndpointState", "Endpoints", "parse_address", "parse_endpoints"]
+
+Endpoints: TypeAlias = Iterable[str] | Mapping[str, float]
+"""Addresses, or addresses with weights."""
 
 
 class EndpointState(StrEnum):
@@ -31,6 +37,20 @@ def parse_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def parse_endpoints(endpoints: Endpoints) -> dict[str, float]:
+    """The addresses with their weights: 1 where none is given. Raises ServingError TIP512 for what is none."""
+    weights = endpoints if isinstance(endpoints, Mapping) else dict.fromkeys(endpoints, 1.0)
+    for address, weight in weights.items():
+        parse_address(address)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise ServingError(
+                "TIP512",
+                f"Bad weight of {address}: {weight!r}.",
+                fix="It is a number from 0, and says how much an endpoint gets beside the others.",
+            )
+    return {address: float(weight) for address, weight in weights.items()}
+
+
 class Endpoint:
     """Counts what runs on a replica and remembers how it went.
 
@@ -44,6 +64,7 @@ class Endpoint:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.weight = 1.0
         host, port = parse_address(address)
         self.pool = Pool(host, port)
         self.active = 0

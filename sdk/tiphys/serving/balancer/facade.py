@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tiphys.errors import ServingError
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
-from tiphys.serving.balancer.endpoint import parse_address
+from tiphys.serving.balancer.endpoint import Endpoints, parse_endpoints
 from tiphys.serving.balancer.policy import Policy, make_policy
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Balancer:
     host, port:
         Where it listens; port 0 takes a free one.
     endpoints:
-        ``host:port`` of each replica.
+        ``host:port`` of each replica, or these with weights: how much each gets beside the others, of which 0 is
+        nothing.
     policy:
         ``"round-robin"``, ``"least-request"``, ``"hash"`` (by the client's address), ``"hash:body"``,
         ``"hash:HEADER"`` or an object with ``choose(candidates)``.
@@ -80,16 +82,14 @@ class Balancer:
         host: str,
         port: int,
         *,
-        endpoints: Iterable[str] = (),
+        endpoints: Endpoints = (),
         policy: str | Policy = "round-robin",
         health_path: str | None = None,
         settings: Settings | None = None,
     ) -> None:
         self.host = host
         self._port = port
-        self._endpoints = [*endpoints]
-        for address in self._endpoints:
-            parse_address(address)
+        self._endpoints = parse_endpoints(endpoints)
         self._policy = make_policy(policy)
         self._health_path = health_path
         self._settings = settings
@@ -131,15 +131,21 @@ class Balancer:
         self._thread = thread
         return self
 
-    def set_endpoints(self, endpoints: Iterable[str]) -> None:
-        """Use exactly these from the next request on. Those that left end what they are doing."""
-        wanted = [*endpoints]
-        for address in wanted:
-            parse_address(address)
-        self._endpoints = wanted
+    def set_endpoints(self, endpoints: Endpoints) -> None:
+        """Use exactly these from the next request on, with these weights. Those that left end what they are doing."""
+        wanted = self._endpoints = parse_endpoints(endpoints)
         if self._thread is not None and self._core is not None:
             core = self._core
             self._thread.call(lambda: core.set_endpoints(wanted))
+
+    def set_shadow(self, endpoints: Endpoints, share: float = 1.0) -> None:
+        """Send copies of this share of what models are asked to these, too; what they answer is counted, and nobody
+        gets it. None without endpoints. Of a balancer that listens. Raises ServingError TIP512, TIP517."""
+        wanted = parse_endpoints(endpoints)
+        if self._thread is None or self._core is None:
+            raise ServingError("TIP517", "This balancer does not listen yet.", fix="start() it first.")
+        core = self._core
+        self._thread.call(lambda: core.shadow.set(wanted, share))
 
     def drained(self, timeout: float = 10.0) -> bool:
         """Wait until nothing runs on endpoints that left; False when that took too long."""
@@ -150,7 +156,14 @@ class Balancer:
     def stats(self) -> Stats:
         """Requests, errors, retries, and for each endpoint its state, load and failures."""
         if self._thread is None or self._core is None:
-            return {"requests": 0, "errors": 0, "retries": 0, "connections": 0, "endpoints": []}
+            return {
+                "requests": 0,
+                "errors": 0,
+                "retries": 0,
+                "connections": 0,
+                "endpoints": [],
+                "shadow": {"requests": 0, "failures": 0, "skipped": 0},
+            }
         return self._thread.call(self._core.stats)
 
     def stop(self, drain_seconds: float = 10.0) -> bool:

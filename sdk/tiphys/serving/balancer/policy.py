@@ -41,6 +41,11 @@ class Candidate(Protocol):
         """Requests that are running there now."""
         ...
 
+    @property
+    def weight(self) -> float:
+        """More than 0: how much it is to get, beside the others."""
+        ...
+
 
 class Policy(Protocol):
     """Chooses one of the candidates (never an empty sequence)."""
@@ -50,15 +55,27 @@ class Policy(Protocol):
         ...
 
 
+def _are_even(candidates: Sequence[Candidate]) -> bool:
+    first = candidates[0].weight
+    return all(each.weight == first for each in candidates)
+
+
 class RoundRobin:
-    """Each in turn."""
+    """Each in turn; one of twice the weight twice as often, and not twice in a row (the smooth weighted round robin of
+    nginx)."""
 
     def __init__(self) -> None:
         self._next = 0
+        self._due: dict[str, float] = {}  # of each address, where they have weights
 
     def choose(self, candidates: Sequence[Candidate]) -> int:
-        index = self._next % len(candidates)
-        self._next = index + 1
+        if _are_even(candidates):
+            index = self._next % len(candidates)
+            self._next = index + 1
+            return index
+        self._due = {each.address: self._due.get(each.address, 0.0) + each.weight for each in candidates}
+        index = max(range(len(candidates)), key=lambda each: self._due[candidates[each].address])
+        self._due[candidates[index].address] -= sum(each.weight for each in candidates)
         return index
 
 
@@ -66,7 +83,8 @@ class LeastRequest:
     """The less loaded of two that are drawn at random.
 
     "The power of two choices": nearly as even as asking all, without the herd that follows a stale minimum
-    (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001).
+    (M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001). By weight: one of
+    twice the weight is drawn twice as often, and may run twice as much.
     """
 
     def __init__(self, rng: random.Random | None = None) -> None:
@@ -76,10 +94,17 @@ class LeastRequest:
         count = len(candidates)
         if count == 1:
             return 0
-        first = int(self._rng.random() * count)
-        second = int(self._rng.random() * (count - 1))
-        second += second >= first
-        return first if candidates[first].active <= candidates[second].active else second
+        if _are_even(candidates):
+            first = int(self._rng.random() * count)
+            second = int(self._rng.random() * (count - 1))
+            second += second >= first
+        else:
+            weights = [each.weight for each in candidates]
+            (first,) = self._rng.choices(range(count), weights)
+            weights[first] = 0.0
+            (second,) = self._rng.choices(range(count), weights)
+        one, two = candidates[first], candidates[second]
+        return first if one.active * two.weight <= two.active * one.weight else second
 
 
 @dataclass(frozen=True)
@@ -91,7 +116,8 @@ class ConsistentHash:
     Each replica has a weight for each key, and the greatest wins (rendezvous hashing: D. Thaler and C. Ravishankar,
     Using Name-Based Mappings to Increase Hit Rates, IEEE/ACM Trans. Networking 6(1), 1998); one that runs more than a
     quarter above the mean is passed over (V. Mirrokni, M. Thorup and M. Zadimoghaddam, Consistent Hashing with Bounded
-    Loads, SODA 2018).
+    Loads, SODA 2018). By weight: one of twice the weight has twice the keys (C. Schindelhauer and G. Schomaker,
+    Weighted Distributed Hash Tables, SPAA 2005), and a client stays with what he has when a weight changes a little.
     """
 
     by: str = "address"
@@ -105,12 +131,17 @@ class ConsistentHash:
 
     def choose(self, candidates: Sequence[Candidate], key: bytes = b"") -> int:
         short = blake2b(key, digest_size=16).digest()
-        weights = [
-            blake2b(short, digest_size=8, key=each.address.encode()[:64]).digest() for each in candidates
-        ]
-        most = math.ceil(_BOUND * (sum(each.active for each in candidates) + 1) / len(candidates))
-        ranked = sorted(range(len(candidates)), key=weights.__getitem__, reverse=True)
-        return next(index for index in ranked if candidates[index].active < most)
+        scores = []
+        for each in candidates:
+            drawn = blake2b(short, digest_size=8, key=each.address.encode()[:64]).digest()
+            scores.append(-each.weight / math.log(((int.from_bytes(drawn, "big") >> 12) + 0.5) / 2**52))
+        most = (
+            _BOUND * (sum(each.active for each in candidates) + 1) / sum(each.weight for each in candidates)
+        )
+        ranked = sorted(range(len(candidates)), key=scores.__getitem__, reverse=True)
+        return next(
+            index for index in ranked if candidates[index].active < math.ceil(most * candidates[index].weight)
+        )
 
 
 POLICIES = ("round-robin", "least-request", "hash")

@@ -12,11 +12,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
+from tiphys.serving.balancer.endpoint import Endpoints
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Stats
@@ -92,7 +93,7 @@ class BalancerProcess:
         *,
         host: str,
         port: int,
-        endpoints: Iterable[str] = (),
+        endpoints: Endpoints = (),
         policy: str = "round-robin",
         health_path: str | None = None,
     ) -> int:
@@ -105,11 +106,15 @@ class BalancerProcess:
             name=name,
             host=host,
             port=port,
-            endpoints=[*endpoints],
+            endpoints=_told(endpoints),
             policy=policy,
             health_path=health_path,
         )
         return int(result["port"])
+
+    def shadow(self, name: str, endpoints: Endpoints, share: float = 1.0) -> bool:
+        """As :meth:`Balancer.set_shadow`; False when there is no balancer of this name. Raises ServingError TIP512."""
+        return bool(self._ask("shadow", name=name, endpoints=_told(endpoints), share=share))
 
     def remove(self, name: str, *, drain_seconds: float = 10.0) -> bool:
         """Drain and close one balancer; False when there was none of this name."""
@@ -158,6 +163,10 @@ class BalancerProcess:
                 fix=error_fields["fix"],
             )
         return document["result"]
+
+
+def _told(endpoints: Endpoints) -> list[str] | dict[str, float]:
+    return dict(endpoints) if isinstance(endpoints, Mapping) else [*endpoints]
 
 
 def _read_line(channel: socket.socket) -> bytes:
