@@ -85,16 +85,7 @@ def prepare_retry(
             declared.check(before, parameters or {}, complete=False, literal=facts.strict_values)
             now = time.time()
             lost = dict(_lost(before, options.store))
-            with _possible():
-                after, _ = verbs.retried(
-                    before,
-                    rfc3339(now),
-                    parameters=parameters,
-                    restart_successful=restart_successful,
-                    selector=selector,
-                    again=again,
-                    lost=lost,
-                )
+            after = _retried(before, now, parameters, restart_successful, selector, lost, again)
             if options.observer is not None:
                 for step, problem in lost.values():
                     options.observer(Notice(now, f"{step} runs again: {problem}"))
@@ -132,15 +123,8 @@ def prepare_again(
     ``execute()`` it. ``context``: the templates to which it refers. Raises what :func:`prepare_retry` does."""
     declared.check(before, parameters or {}, complete=False, literal=options.strict_values)
     now = time.time()
-    with _possible():
-        after, _ = verbs.retried(
-            before,
-            rfc3339(now),
-            parameters=parameters,
-            restart_successful=restart_successful,
-            selector=selector,
-            lost=dict(_lost(before, options.store)),
-        )
+    lost = dict(_lost(before, options.store))
+    after = _retried(before, now, parameters, restart_successful, selector, lost)
     given: Workflow = {**before, "spec": after["spec"]}
     del given["status"]
     facts = Run(_relabelled(given, after), options=options, context=context).facts
@@ -195,6 +179,29 @@ def prepare_resubmit(
         retries=0,
     )
     return Run.of(new, options, resumed=False)
+
+
+def _retried(
+    before: Workflow,
+    now: float,
+    parameters: Mapping[str, str] | None,
+    restart_successful: bool,
+    selector: str,
+    lost: Mapping[str, tuple[str, str]],
+    again: Collection[str] = (),
+) -> Workflow:
+    """The workflow as a retry leaves it. Raises RefusedError TIP216 where Argo would not retry it."""
+    with _possible():
+        after, _ = verbs.retried(
+            before,
+            rfc3339(now),
+            parameters=parameters,
+            restart_successful=restart_successful,
+            selector=selector,
+            again=again,
+            lost=lost,
+        )
+    return after
 
 
 def _relabelled(workflow: Workflow, now: Workflow) -> Workflow:
