@@ -32,6 +32,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--name", help="model name in the URL (default: model; with --registry its own)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--grpc-port", type=int, metavar="PORT", help="gRPC on this port, too; each call is balanced"
+    )
     parser.add_argument("--replicas", type=int, default=1, help="server processes (default: %(default)s)")
     parser.add_argument(
         "--policy",
@@ -83,6 +86,7 @@ def handle(options: argparse.Namespace) -> int:
             port=options.port,
             replicas=options.replicas,
             policy=options.policy,
+            grpc_port=options.grpc_port,
             guard=guard,
             flags=flags,
             report=_report,

@@ -19,10 +19,11 @@ __all__ = ["Guard"]
 @dataclass(frozen=True)
 class Guard:
     """``tls``: None is plain HTTP. ``token``: a request has it as ``Authorization: Bearer TOKEN`` (RFC 6750); empty:
-    anybody may ask."""
+    anybody may ask. ``pem``: key and certificate, for gRPC, which has a TLS of its own."""
 
     tls: ssl.SSLContext | None = None
     token: str = field(default="", repr=False)
+    pem: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
     @classmethod
     def of_files(cls, certificate: str = "", key: str = "", token: str = "") -> Guard:
@@ -30,12 +31,13 @@ class Guard:
         Raises ServingError TIP529 for one that cannot be read or is not what it should be."""
         if key and not certificate:
             raise _unreadable(key, "a key belongs to a certificate")
-        context = None
+        context = pem = None
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             try:
                 context.load_cert_chain(certificate, key or None)
+                pem = Path(key or certificate).read_bytes(), Path(certificate).read_bytes()
             except (OSError, ValueError) as error:  # an SSLError is one
                 raise _unreadable(key or certificate, str(error)) from None
         secret = ""
@@ -46,7 +48,7 @@ class Guard:
                 raise _unreadable(token, str(error)) from None
             if not secret or not secret.isprintable() or " " in secret:
                 raise _unreadable(token, "a token is one word")
-        return cls(context, secret)
+        return cls(context, secret, pem)
 
     def admits(self, request: HttpRequest) -> bool:
         """Whether a request may be answered."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer import Balancer, Settings
+from tiphys.serving.balancer import Balancer, CallBalancer, Settings
 from tiphys.serving.client import ServingClient
 from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
@@ -42,8 +42,9 @@ class LocalServing:
         count: int,
         report: Report,
         stopping: threading.Event,
+        calls: CallBalancer | None = None,
     ) -> None:
-        self._balancer = balancer
+        self._balancer, self._calls = balancer, calls
         self._base, self._flags = base, [_share_of(count), *flags]  # the last of a flag holds
         self.name = name
         self._report = report
@@ -56,6 +57,11 @@ class LocalServing:
     def url(self) -> str:
         """Where the balancer listens."""
         return self._balancer.url
+
+    @property
+    def grpc_address(self) -> str:
+        """``HOST:PORT`` of gRPC; empty without."""
+        return self._calls.address if self._calls is not None else ""
 
     def pids(self) -> list[int]:
         """The replicas' processes."""
@@ -84,6 +90,8 @@ class LocalServing:
         if self._watcher.is_alive():
             self._watcher.join()
         self._balancer.stop()
+        if self._calls is not None:
+            self._calls.stop()
         with self._lock:
             for replica in self._replicas:
                 _end(replica)
@@ -97,7 +105,7 @@ class LocalServing:
 
     # ---- replicas
     def _spawn(self) -> ServerReplica:
-        return start_replica(self.name, self._base, self._flags)
+        return start_replica(self.name, self._base, self._flags, calls=self._calls is not None)
 
     def _await(self, replica: ServerReplica, deadline: float) -> None:
         with ServingClient(f"http://{replica.address}", self.name, timeout=5.0) as client:
@@ -124,7 +132,10 @@ class LocalServing:
             raise _Stopped
 
     def _publish(self) -> None:
-        self._balancer.set_endpoints(r.address for r in self._replicas if r.ready)
+        ready = [replica for replica in self._replicas if replica.ready]
+        self._balancer.set_endpoints(replica.address for replica in ready)
+        if self._calls is not None:
+            self._calls.set_endpoints(replica.grpc_address for replica in ready)
 
     def _watch(self) -> None:
         """Replace replicas that end, more slowly each time the new one ends at once."""
@@ -169,6 +180,7 @@ def serve(
     *,
     replicas: int = 2,
     policy: str = "round-robin",
+    grpc_port: int | None = None,
     guard: Guard | None = None,
     flags: Sequence[str] = (),
     timeout: float = 120.0,
@@ -177,12 +189,13 @@ def serve(
 ) -> LocalServing:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
-    ``model_base_path`` holds one folder for each version, named by numbers. ``guard``: who may ask. ``flags`` are
-    further flags of the model server. A replica that dies is replaced; ``report`` is told. ``stop`` ends the waiting:
-    here and in :meth:`LocalServing.wait`.
+    ``model_base_path`` holds one folder for each version, named by numbers. ``grpc_port``: that of gRPC, 0 takes a
+    free one, None is without. ``guard``: who may ask. ``flags`` are further flags of the model server. A replica that
+    dies is replaced; ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
-    TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for.
+    TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for, TIP530 no
+    grpcio.
     """
     base = Path(model_base_path).absolute()
     _look_for_versions(base)
@@ -194,8 +207,15 @@ def serve(
     balancer = Balancer(
         host, port, policy=policy, health_path=f"/v1/models/{name}", settings=settings
     ).start()
+    calls = None
+    if grpc_port is not None:
+        try:
+            calls = CallBalancer(host, grpc_port, policy=policy, settings=settings).start()
+        except BaseException:
+            balancer.stop()
+            raise
     report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
-    serving = LocalServing(balancer, base, name, flags, replicas, report, stop or threading.Event())
+    serving = LocalServing(balancer, base, name, flags, replicas, report, stop or threading.Event(), calls)
     try:
         return serving.begin(timeout)
     except BaseException:
@@ -256,6 +276,8 @@ def serve_forever(model_base_path: str | Path, *, report: Report = lambda text: 
     try:
         with serve(model_base_path, report=report, stop=stop, **options) as serving:
             report(f"serving {serving.name} at {serving.url}/v1/models/{serving.name}")
+            if serving.grpc_address:
+                report(f"gRPC at {serving.grpc_address}")
             stop.wait()
             report("stopping")
     except _Stopped:

@@ -18,11 +18,13 @@ __all__ = ["ServerReplica", "start_replica"]
 
 @dataclass(eq=False)
 class ServerReplica:
-    """``address`` is ``127.0.0.1:PORT`` of its REST interface; ``output`` is what it writes."""
+    """``address`` is ``127.0.0.1:PORT`` of its REST interface, ``grpc_address`` that of its gRPC, if it has one;
+    ``output`` is what it writes."""
 
     address: str
     process: subprocess.Popen[bytes]
     output: IO[bytes]
+    grpc_address: str = ""
     ready: bool = False
     served: bool = False
     """It was ready when it ended."""
@@ -46,22 +48,30 @@ class ServerReplica:
         return self.output.read().decode("utf-8", "replace").strip().splitlines()
 
 
-def start_replica(name: str, base: Path, flags: Sequence[str] = ()) -> ServerReplica:
-    """Start a server of the model ``name`` with the versions below ``base``, on a free port of loopback.
+def start_replica(name: str, base: Path, flags: Sequence[str] = (), *, calls: bool = False) -> ServerReplica:
+    """Start a server of the model ``name`` with the versions below ``base``, on a free port of loopback; ``calls``:
+    with gRPC on another.
 
     It ends with this process, however that ends.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    with socket.socket() as probe, socket.socket() as other:
+        for each in (probe, other):
+            each.bind(("127.0.0.1", 0))
+        port, second = (int(each.getsockname()[1]) for each in (probe, other))
     command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
     output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the replica
     process = subprocess.Popen(
-        [*command, "--port=0", *flags, f"--rest_api_port={port}", "--tiphys_exit_with_stdin"],
+        [
+            *command,
+            f"--port={second if calls else 0}",
+            *flags,
+            f"--rest_api_port={port}",
+            "--tiphys_exit_with_stdin",
+        ],
         stdin=subprocess.PIPE,  # closes when this process ends in whatever way, and the replica with it
         stdout=output,
         stderr=output,
         start_new_session=True,
         env={**os.environ, "TIPHYS_POD_IP": "127.0.0.1"},
     )
-    return ServerReplica(f"127.0.0.1:{port}", process, output)
+    return ServerReplica(f"127.0.0.1:{port}", process, output, f"127.0.0.1:{second}" if calls else "")

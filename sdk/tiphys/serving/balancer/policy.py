@@ -8,12 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tiphys.errors import ServingError, did_you_mean
-
-if TYPE_CHECKING:
-    from tiphys.net import HttpRequest
 
 __all__ = [
     "POLICIES",
@@ -45,6 +42,20 @@ class Candidate(Protocol):
     def weight(self) -> float:
         """More than 0: how much it is to get, beside the others."""
         ...
+
+
+class Hashed(Protocol):
+    """What may be hashed of a request or a call."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        ...
+
+    def header(self, name: bytes) -> bytes | None: ...
 
 
 class Policy(Protocol):
@@ -122,7 +133,7 @@ class ConsistentHash:
 
     by: str = "address"
 
-    def key(self, request: HttpRequest) -> bytes:
+    def key(self, request: Hashed) -> bytes:
         """What is hashed of a request."""
         if self.by == "body":
             return request.body
