@@ -193,3 +193,14 @@ def test_wrong_batching_parameters(tmp_path: Path, text: str, problem: str) -> N
     path.write_text(text)
     with pytest.raises(FlagError, match=problem):
         parse(["--model_base_path=/m", "--enable_batching", f"--batching_parameters_file={path}"])
+
+
+def test_what_is_to_log_requests_is_refused_as_by_the_released_server(tmp_path: Path) -> None:
+    """ServerRequestLogger has no creator there: server_core.cc, server_request_logger.cc."""
+    file = tmp_path / "models.config"
+    file.write_text(
+        'model_config_list { config { name: "m" base_path: "/m" model_platform: "tensorflow" '
+        "logging_config { sampling_config { sampling_rate: 0.5 } } } }"
+    )
+    with pytest.raises(FlagError, match="No request-logger-creator provided"):
+        options(f"--model_config_file={file}")

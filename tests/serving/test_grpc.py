@@ -316,5 +316,10 @@ def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_p
     with pytest.raises(grpc.RpcError) as caught:
         models.HandleReloadConfigRequest(reload, timeout=20)
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    config.version_labels["stable"] = 1
+    config.logging_config.sampling_config.sampling_rate = 0.5
+    with pytest.raises(grpc.RpcError) as caught:
+        models.HandleReloadConfigRequest(reload, timeout=20)
+    assert caught.value.details() == "No request-logger-creator provided."
     (version,) = models.GetModelStatus(status, timeout=20).model_version_status
     assert (version.version, version.state, version.status.error_code) == (1, 30, 0)

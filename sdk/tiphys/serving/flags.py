@@ -288,7 +288,9 @@ def _model(entry: JsonObject) -> ModelConfig:
         _number(each, "version", 0): _number(each, "percent", 0) for each in _each(entry, "tiphys_weights")
     }
     if "logging_config" in entry:
-        log.warning("%s: logging_config has no effect: this server logs no requests", name)
+        raise ValueError(
+            "No request-logger-creator provided."
+        )  # as what is released of TensorFlow Serving says
     return ModelConfig(name, Path(base), latest, versions, labels, chains, weights)
 
 

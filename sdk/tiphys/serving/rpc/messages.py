@@ -329,6 +329,8 @@ def _model_config(entry: memoryview) -> ModelConfig:
     name, base_path = text(entry, 1), text(entry, 2)
     if not name or not base_path:
         raise ModelError(Code.INVALID_ARGUMENT, "A model needs a name and a base_path")
+    if any(True for _ in messages(entry, 6)):  # its logging_config
+        raise ModelError(Code.INVALID_ARGUMENT, "No request-logger-creator provided.")
     latest, versions = 1, None
     for policy in messages(entry, 7):
         for key, value in fields(policy):

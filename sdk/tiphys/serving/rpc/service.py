@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import (
-    CLASSIFY,
     DEFAULT_SIGNATURE,
-    REGRESS,
     Code,
     ModelError,
     Signature,
@@ -26,6 +24,7 @@ from tiphys.serving.model.servable import (
 from tiphys.serving.rest.examples import Classify, Regress
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
+from tiphys.serving.rpc.plans import inference_plans
 
 __all__ = ["GrpcApi", "GrpcServer", "installed"]
 
@@ -110,7 +109,7 @@ class GrpcApi:
 
         async def ask(asked: int | None) -> bytes:
             with self.manager.use(name, asked) as (version, runner):
-                plans = _plans(tasks, runner.servable.signatures)
+                plans = inference_plans(tasks, runner.servable.signatures)
                 batch, results = messages.examples_of(data), []
                 for key, (method, plan) in plans.items():
                     outputs = await runner.run(key, {plan.input: batch}, timeout)
@@ -159,28 +158,6 @@ class GrpcApi:
 
 def _invalid(message: str) -> ModelError:
     return ModelError(Code.INVALID_ARGUMENT, message)
-
-
-def _plans(
-    tasks: Sequence[messages.InferenceTask], signatures: Mapping[str, Signature]
-) -> dict[str, tuple[str, Classify | Regress]]:
-    """Of each signature the method, and how it is asked, in the order of the tasks. Raises ModelError."""
-    found: dict[str, tuple[str, Classify | Regress]] = {}
-    for task in tasks:
-        if not task.spec.name:
-            raise _invalid("Found ModelSpec with an empty model name.")
-        if task.spec.name != tasks[0].spec.name:
-            raise _invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-        key = task.spec.signature or DEFAULT_SIGNATURE
-        if key in found:
-            raise _invalid(f"Duplicate evaluation of signature: {key}")
-        if key not in signatures:
-            raise _invalid(f"Requested signature not found in model graph: {key}")
-        if task.method not in (CLASSIFY, REGRESS):
-            raise ModelError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method}")
-        call = Classify if task.method == CLASSIFY else Regress
-        found[key] = task.method, call(key, signatures)
-    return found
 
 
 def _check_inputs(signature: Signature, request: messages.PredictRequest) -> None:
