@@ -21,6 +21,7 @@ __all__ = [
     "messages",
     "number",
     "packed_varints",
+    "quoted",
     "signed",
     "text",
     "varint",
@@ -146,3 +147,11 @@ def map_field(field: int, entries: Iterable[tuple[str, T]], write: Callable[[T],
         bytes_field(field, bytes_field(1, key.encode()) + bytes_field(2, write(value)))
         for key, value in entries
     )
+
+
+def quoted(text: str) -> str:
+    """A string of the text format: what is not printable ASCII as octal bytes."""
+    escaped = (
+        chr(each) if 32 <= each < 127 and each not in b'"\\' else f"\\{each:03o}" for each in text.encode()
+    )
+    return f'"{"".join(escaped)}"'

@@ -7,13 +7,13 @@ versions that it was at before stay loaded, so that a rollback is only another o
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiphys.errors import ServingError, StoreError, TiphysError
+from tiphys.net.protobuf import quoted
 from tiphys.reference import Reference, resolve, verify
 from tiphys.registry.document import ModelDocument, ModelVersion
 from tiphys.registry.names import check_alias
@@ -139,23 +139,19 @@ class Followed:
 
     def _text(self, wanted: Routes, whole: set[int], document: ModelDocument) -> str:
         """The server's ModelServerConfig."""
-        lines = [f"name: {_quoted(self.name)}", f"base_path: {_quoted(str(self.folder))}"]
+        lines = [f"name: {quoted(self.name)}", f"base_path: {quoted(str(self.folder))}"]
         lines.append(f"model_version_policy {{ specific {{ {_versions(sorted(whole))} }} }}")
         for label, chain in sorted(wanted.chains.items()):
             there = [number for number in chain if number in whole]
             if there and label:
-                lines.append(f"version_labels {{ key: {_quoted(label)} value: {there[0]} }}")
+                lines.append(f"version_labels {{ key: {quoted(label)} value: {there[0]} }}")
             if there:
-                lines.append(f"tiphys_chains {{ label: {_quoted(label)} {_versions(there)} }}")
+                lines.append(f"tiphys_chains {{ label: {quoted(label)} {_versions(there)} }}")
         if wanted.weights.keys() <= whole:
             for number, part in sorted(wanted.weights.items()):
                 lines.append(f"tiphys_weights {{ version: {number} percent: {part} }}")
         inner = "\n  ".join(lines)
         return f"# change {document.sequence}\nmodel_config_list {{ config {{\n  {inner}\n}} }}\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _versions(numbers: list[int]) -> str:

@@ -17,9 +17,11 @@ from tiphys.serving.balancer import Balancer, CallBalancer, Settings
 from tiphys.serving.client import ServingClient
 from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
+from tiphys.serving.rollout import Rollout
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Stats
+    from tiphys.serving.balancer.pin import VersionPin
 
 __all__ = ["LocalServing", "serve", "serve_forever"]
 
@@ -45,6 +47,10 @@ class LocalServing:
         calls: CallBalancer | None = None,
     ) -> None:
         self._balancer, self._calls = balancer, calls
+        self._rollout: Rollout | None = None
+        if count > 1 and not any(flag.startswith("--model_config_file") for flag in flags):
+            self._rollout = Rollout(name, base, self._pin, report)
+            flags = [*flags, *self._rollout.flags]
         self._base, self._flags = base, [_share_of(count), *flags]  # the last of a flag holds
         self.name = name
         self._report = report
@@ -76,6 +82,8 @@ class LocalServing:
         deadline = time.monotonic() + timeout
         for replica in self._replicas:
             self._await(replica, deadline)
+        if self._rollout is not None:
+            self._rollout.begin()
         self._publish()
         self._watcher.start()
         return self
@@ -96,6 +104,8 @@ class LocalServing:
             for replica in self._replicas:
                 _end(replica)
             self._replicas = []
+        if self._rollout is not None:
+            self._rollout.close()
 
     def __enter__(self) -> LocalServing:
         return self
@@ -131,6 +141,11 @@ class LocalServing:
                     return
             raise _Stopped
 
+    def _pin(self, pin: VersionPin | None) -> None:
+        self._balancer.pin(pin)
+        if self._calls is not None:
+            self._calls.pin(pin)
+
     def _publish(self) -> None:
         ready = [replica for replica in self._replicas if replica.ready]
         self._balancer.set_endpoints(replica.address for replica in ready)
@@ -146,6 +161,8 @@ class LocalServing:
                         self._replace(index, replica)
                     elif not replica.ready:
                         self._look(replica)
+                if self._rollout is not None:
+                    self._rollout.look(each.address for each in self._replicas if each.ready)
 
     def _look(self, replica: ServerReplica) -> None:
         with ServingClient(f"http://{replica.address}", self.name, timeout=1.0) as client:
@@ -153,6 +170,8 @@ class LocalServing:
                 client.wait_ready(0.0)
             except ServingError:
                 return
+        if self._rollout is not None and not self._rollout.has(replica.address):
+            return
         replica.ready = True
         self._publish()
 

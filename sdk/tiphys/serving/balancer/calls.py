@@ -21,6 +21,8 @@ from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
 if TYPE_CHECKING:
     from typing import TypedDict
 
+    from tiphys.serving.balancer.pin import VersionPin
+
     class CallStats(TypedDict):
         """Calls, those that came to nothing, and those that were tried once more."""
 
@@ -92,6 +94,7 @@ class CallBalancer:
         self._policy = make_policy(policy)
         self._settings = settings or Settings()
         self._replicas: dict[str, _Replica] = {}
+        self._pin: VersionPin | None = None
         self._thread: LoopThread | None = None
         self._server: Any = None
         self._grpc: Any = None
@@ -165,6 +168,10 @@ class CallBalancer:
             asyncio.get_running_loop().create_task(gone.channel.close(self._settings.timeout))
         self._replicas = fresh
 
+    def pin(self, pin: VersionPin | None) -> None:
+        """Name this version to the replicas, from the next call on, where a call names none; None: none is named."""
+        self._pin = pin
+
     def stats(self) -> CallStats:
         """What came of the calls so far."""
         return {"calls": self.calls, "errors": self.errors, "retries": self.retries}
@@ -203,6 +210,8 @@ class CallBalancer:
             await context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
         loop = asyncio.get_running_loop()
         key = self._policy.key(call) if isinstance(self._policy, ConsistentHash) else b""
+        if self._pin is not None:
+            data = self._pin.message(method, data)
         may_repeat = method.rpartition("/")[2] in _SAFE
         left = context.time_remaining()
         until = loop.time() + min(

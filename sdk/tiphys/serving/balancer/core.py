@@ -15,6 +15,7 @@ from tiphys.serving.guard import Guard
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.endpoint import Endpoints
+    from tiphys.serving.balancer.pin import VersionPin
     from tiphys.serving.balancer.shadow import ShadowStats
 
     class EndpointStats(TypedDict):
@@ -103,6 +104,7 @@ class AsyncBalancer:
         )
         self._health: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self.pin: VersionPin | None = None  # of requests that name no version
         self.shadow = Shadow(self.settings.timeout)
         self.requests = self.errors = self.retries = 0
         self.set_endpoints(endpoints)
@@ -206,7 +208,7 @@ class AsyncBalancer:
         loop = asyncio.get_running_loop()
         may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
         head_only = request.method == "HEAD"
-        data = _encode(request)
+        data = _encode(request, self.pin)
         key = self.policy.key(request) if isinstance(self.policy, ConsistentHash) else b""
         until = loop.time() + self.settings.hold
         while True:
@@ -288,13 +290,14 @@ class AsyncBalancer:
                 endpoint.checked(ok)
 
 
-def _encode(request: HttpRequest) -> bytes:
+def _encode(request: HttpRequest, pin: VersionPin | None) -> bytes:
     """The request as it is sent to a replica."""
+    target = pin.target(request.target) if pin is not None else request.target
     drop = _DROP
     connection = request.header(b"connection")
     if connection is not None:
         drop = drop | {token.strip().lower() for token in connection.split(b",")}
-    parts = [f"{request.method} {request.target} HTTP/1.1\r\n".encode("latin-1")]
+    parts = [f"{request.method} {target} HTTP/1.1\r\n".encode("latin-1")]
     forwarded = request.peer.encode()
     for name, value in request.headers:
         if name == b"x-forwarded-for":

@@ -16,6 +16,7 @@ from tiphys.serving.balancer.policy import Policy, make_policy
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Stats
+    from tiphys.serving.balancer.pin import VersionPin
 
 __all__ = ["Balancer", "LoopThread"]
 
@@ -146,6 +147,13 @@ class Balancer:
             raise ServingError("TIP517", "This balancer does not listen yet.", fix="start() it first.")
         core = self._core
         self._thread.call(lambda: core.shadow.set(wanted, share))
+
+    def pin(self, pin: VersionPin | None) -> None:
+        """Name this version to the replicas, from the next request on, where a request names none; None: none is
+        named."""
+        if self._thread is not None and self._core is not None:
+            core = self._core
+            self._thread.call(lambda: setattr(core, "pin", pin))
 
     def drained(self, timeout: float = 10.0) -> bool:
         """Wait until nothing runs on endpoints that left; False when that took too long."""

@@ -84,11 +84,11 @@ class ModelSpec:
 
     @classmethod
     def read(cls, message: memoryview, field: int = 1) -> ModelSpec:
-        found: memoryview | None = None
-        for part in messages(message, field):
-            found = part
-        if found is None:
+        parts = [*messages(message, field)]
+        if not parts:
             return cls(present=False)
+        # of a message that comes several times the parts are merged, which is what they are when they are put together
+        found = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
         version, label = None, None
         for key, value in fields(found):
             if key == 2 and isinstance(value, memoryview):

@@ -1,0 +1,53 @@
+"""All requests that name no version of a model get the same one, whichever replica they come to.
+
+Each replica takes up a new version when it has loaded it, one before the other. Where a balancer names the version, it
+is another for all of them at once: nobody sees an old answer after a new one.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tiphys.net.protobuf import bytes_field, int_field
+
+__all__ = ["VersionPin"]
+
+_VERBS = (":predict", ":classify", ":regress", "/metadata")
+_CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
+
+
+class VersionPin:
+    """``version`` of the ``model``."""
+
+    def __init__(self, model: str, version: int) -> None:
+        self.model, self.version = model, version
+        models = dict.fromkeys((model, quote(model, safe="")))
+        self._paths = {
+            f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in _VERBS
+        }
+        self._paths |= {f"/v2/models/{each}/infer": (f"/v2/models/{each}", "/infer") for each in models}
+
+    def target(self, target: str) -> str:
+        """The target of a request, with the version, if it names none."""
+        path, mark, query = target.partition("?")
+        found = self._paths.get(path)
+        if found is None:
+            return target
+        place, verb = found
+        return f"{place}/versions/{self.version}{verb}{mark}{query}"
+
+    def message(self, method: str, data: bytes) -> bytes:
+        """The message of a gRPC call, likewise. A message that cannot be read is left as it is."""
+        from tiphys.net.protobuf import WireError
+        from tiphys.serving.rpc.messages import ModelSpec
+
+        if method.rpartition("/")[2] not in _CALLS:
+            return data
+        try:
+            spec = ModelSpec.read(memoryview(data))
+        except WireError:
+            return data
+        if spec.name != self.model or spec.version is not None or spec.label is not None:
+            return data
+        # of a field that comes twice readers merge the messages (protobuf, "Last One Wins" but for messages)
+        return data + bytes_field(1, bytes_field(2, int_field(1, self.version)))

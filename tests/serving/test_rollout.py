@@ -1,0 +1,160 @@
+"""A new version for all replicas at once, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiphys.net.protobuf import quoted
+from tiphys.serving import serve
+from tiphys.serving.balancer.pin import VersionPin
+from tiphys.serving.config_messages import read_text
+from tiphys.serving.rollout import Rollout
+
+FAKE = "--tiphys_loader=tiphys.serving.model.fake:load"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    version(tmp_path / "m", 1)
+    return tmp_path / "m"
+
+
+def version(base: Path, number: int, **config: object) -> Path:
+    """One whose answer to 0 is its number; put there in one step."""
+    made = base.parent / f"making-{number}"
+    made.mkdir(parents=True)
+    (made / "fake.json").write_text(json.dumps({"offset": float(number), **config}))
+    base.mkdir(exist_ok=True)
+    made.rename(base / str(number))
+    return base / str(number)
+
+
+class Clients:
+    """They ask for no version, one request after the other; what they were told, in order."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self.url, self.told, self.failed = url, [[0.0] for _ in range(count)], []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(told,)) for told in self.told]
+        for each in self._threads:
+            each.start()
+
+    def _ask(self, told: list[float]) -> None:
+        while not self._over.is_set():
+            try:
+                request = urllib.request.Request(f"{self.url}/v1/models/m:predict", b'{"instances": [0.0]}')
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    found = json.load(answer)["predictions"][0]
+            except Exception as error:  # noqa: BLE001
+                self.failed.append(repr(error))
+                return
+            if found != told[-1]:
+                told.append(found)
+
+    def all_told(self, what: float) -> bool:
+        return all(told[-1] == what for told in self.told)
+
+    def stop(self) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join()
+
+
+@pytest.fixture
+def asking() -> Iterator[Callable[[str], Clients]]:
+    made: list[Clients] = []
+
+    def begin(url: str) -> Clients:
+        made.append(Clients(url, 4))
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.stop()
+
+
+def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, asking: Any, until: Any) -> None:
+    said: list[str] = []
+    with serve(base, "m", port=0, replicas=3, flags=[FAKE], report=said.append) as serving:
+        clients = asking(serving.url)
+        until(lambda: clients.all_told(1.0))
+        for number in (2, 3):
+            version(base, number)
+            until(lambda number=number: clients.all_told(float(number)))
+        clients.stop()
+    assert clients.failed == []
+    assert all(told == [0.0, 1.0, 2.0, 3.0] for told in clients.told), clients.told
+    switched = [each for each in said if each.startswith("m: version") and "loaded" not in each]
+    assert switched == ["m: version 2", "m: version 3"]
+
+
+def test_when_what_serves_is_deleted_the_one_before_does(base: Path, asking: Any, until: Any) -> None:
+    version(base, 2)
+    with serve(base, "m", port=0, replicas=2, flags=[FAKE]) as serving:
+        clients = asking(serving.url)
+        until(lambda: clients.all_told(2.0))
+        shutil.rmtree(base / "2")
+        until(lambda: clients.all_told(1.0))
+        clients.stop()
+    assert clients.failed == []
+
+
+def test_a_replica_that_takes_the_place_of_another_serves_what_all_serve(
+    base: Path, asking: Any, until: Any
+) -> None:
+    with serve(base, "m", port=0, replicas=2, flags=[FAKE]) as serving:
+        clients = asking(serving.url)
+        until(lambda: clients.all_told(1.0))
+        version(base, 2)
+        os.kill(serving.pids()[0], signal.SIGKILL)
+        until(lambda: clients.all_told(2.0))
+        until(lambda: sum(each["requests"] > 0 for each in serving.stats()["endpoints"]) == 2)
+        clients.stop()
+    assert clients.failed == []
+    assert all(told == [0.0, 1.0, 2.0] for told in clients.told), clients.told
+
+
+def test_a_version_that_cannot_be_loaded_is_not_taken_until_it_changes(
+    base: Path, asking: Any, until: Any
+) -> None:
+    said: list[str] = []
+    flags = [FAKE, "--max_num_load_retries=0"]
+    with serve(base, "m", port=0, replicas=2, flags=flags, report=said.append) as serving:
+        clients = asking(serving.url)
+        until(lambda: clients.all_told(1.0))
+        broken = version(base, 2, nonsense=1)
+        until(lambda: any("version 2 is not taken" in each and "nonsense" in each for each in said))
+        assert clients.all_told(1.0)
+        (broken / "fake.json").write_text('{"offset": 2.0}')
+        until(lambda: clients.all_told(2.0))
+        clients.stop()
+    assert clients.failed == [] and all(told == [0.0, 1.0, 2.0] for told in clients.told)
+    assert sum("is not taken" in each for each in said) == 1
+
+
+def test_the_configuration_is_one_and_is_removed(tmp_path: Path) -> None:
+    pins: list[VersionPin | None] = []
+    base = tmp_path / 'a "b" \\ ü'
+    version(base, 3)
+    rollout = Rollout("m", base, pins.append, lambda text: None)
+    file = Path(rollout.flags[0].partition("=")[2])
+    (entry,) = read_text("ModelServerConfig", file.read_text())["model_config_list"]["config"]  # type: ignore[index, call-overload]
+    assert entry["base_path"] == str(base)
+    rollout.begin()
+    assert [each and each.version for each in pins] == [3]
+    rollout.close()
+    assert not file.parent.exists()
+
+
+def test_text_of_protobufs_text_format() -> None:
+    assert quoted('a"b\\\nü') == '"a\\042b\\134\\012\\303\\274"'
