@@ -2,7 +2,8 @@
 
 The module loads lazily, so that importing it costs nothing until a name is used.
 
-* :class:`Balancer`, :class:`BalancerProcess`: the load balancer, in this process or in one that outlives it.
+* :class:`Balancer`, :class:`BalancerProcess`: the load balancer, in this process or in one that outlives it;
+  :class:`CallBalancer`: that of gRPC.
 * :class:`ServingClient`: predict, status and metadata over REST; :func:`mean`, :func:`vote` combine answers.
 * :func:`serve`: replicas of the model server behind a balancer (what ``tiphys serve`` runs).
 * ``python -m tiphys.serving``: the model server, with ``tensorflow_model_server``'s flags.
@@ -16,6 +17,7 @@ from typing import Any
 _PUBLIC = {
     "Balancer": "tiphys.serving.balancer",
     "BalancerProcess": "tiphys.serving.balancer",
+    "CallBalancer": "tiphys.serving.balancer",
     "Guard": "tiphys.serving.guard",
     "ModelServer": "tiphys.serving.server",
     "ServerConfig": "tiphys.serving.server",
