@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -231,7 +232,7 @@ def test_bodies_that_are_too_large(make: Callable[..., Echo]) -> None:
 
 
 def test_bodies_that_are_too_large_together(make: Callable[..., Echo]) -> None:
-    echo = make(HttpLimits(buffered_bytes=1000))
+    echo = make(HttpLimits(buffered_bytes=1000, client_share=1.0))
     head = b"POST / HTTP/1.1\r\nContent-Length: 800\r\n" + CLOSE + b"\r\n"
     for _ in range(5):  # what was answered is free again
         assert echo.send(head + b"x" * 800).endswith(b"POST / 800")
@@ -276,6 +277,38 @@ def test_too_many_connections(make: Callable[..., Echo]) -> None:
         assert first.recv(65536)
         with closing(echo.connect()) as second:
             assert status(read_all(second)) == 503
+
+
+def test_one_client_cannot_have_it_all(make: Callable[..., Echo]) -> None:
+    """Others are served beside one that has as many connections, or sends as much, as it may."""
+    echo = make(HttpLimits(connections=8, buffered_bytes=6000, client_share=0.5))
+
+    def other() -> socket.socket:
+        return socket.create_connection(
+            ("127.0.0.1", echo.server.port), timeout=20, source_address=("127.0.0.2", 0)
+        )
+
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(closing(echo.connect())).sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        with closing(echo.connect()) as one_more:
+            assert b"of one client" in read_all(one_more)
+        with closing(other()) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+            assert status(read_all(client)) == 200
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1900\r\n" + CLOSE + b"\r\n"
+    with closing(echo.connect()) as first, closing(echo.connect()) as second, closing(other()) as third:
+        first.sendall(head + b"x" * 1899)
+        time.sleep(0.2)  # it has come
+        second.sendall(head + b"x" * 1900)
+        assert b"by one client" in read_all(second)
+        third.sendall(head + b"x" * 1900)
+        assert status(read_all(third)) == 200
+        first.sendall(b"x")
+        assert status(read_all(first)) == 200
+    with closing(echo.connect()) as again:  # what was held is free again
+        again.sendall(head + b"x" * 1900)
+        assert status(read_all(again)) == 200
 
 
 def test_a_bug_in_the_handler_is_a_500_without_its_text(echo: Echo) -> None:

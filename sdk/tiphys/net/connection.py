@@ -25,6 +25,8 @@ class HttpLimits:
     connections: int = 4096
     buffered_bytes: int = 1024 * 1024 * 1024
     """Of all request bodies together that are held at one time."""
+    client_share: float = 0.5
+    """The most of both that one address may have: others are served beside whoever wants it all."""
     header_timeout: float = 10.0
     """From the first byte of a request (or the connection's start) to the end of its headers."""
     body_grace: float = 30.0
@@ -34,6 +36,14 @@ class HttpLimits:
     """How long an unused keep-alive connection is kept."""
     write_timeout: float = 60.0
     """How long a client may leave an answer unread."""
+
+
+@dataclass(slots=True)
+class ClientUse:
+    """What the connections of one address have: how many they are, and bytes of bodies that are held for them."""
+
+    connections: int = 0
+    buffered: int = 0
 
 
 class ConnectionOwner(Protocol):
@@ -49,9 +59,9 @@ class ConnectionOwner(Protocol):
     @property
     def connections(self) -> int: ...
 
-    def opened(self, connection: Connection) -> None: ...
+    def opened(self, connection: Connection, peer: str) -> ClientUse: ...
 
-    def closed(self, connection: Connection) -> None: ...
+    def closed(self, connection: Connection, peer: str) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -79,6 +89,7 @@ class Connection(asyncio.Protocol):
         "_task",
         "_transport",
         "_url",
+        "_use",
         "deadline",
     )
 
@@ -95,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._started = 0.0
         self._url = b""
         self._peer = ""
+        self._use = ClientUse()
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self.deadline = inf
@@ -105,11 +117,13 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self.deadline = self._loop.time() + self._server.limits.header_timeout
-        self._server.opened(self)
+        self._use, limits = self._server.opened(self, self._peer), self._server.limits
         if self._server.draining:
             self._transport.close()
-        elif self._server.connections > self._server.limits.connections:
+        elif self._server.connections > limits.connections:
             self._refuse(503, "Too many connections.")
+        elif self._use.connections > max(1, limits.connections * limits.client_share):
+            self._refuse(503, "Too many connections of one client.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.deadline = inf
@@ -117,7 +131,7 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         self._queue.clear()
         self._release()
-        self._server.closed(self)
+        self._server.closed(self, self._peer)
 
     def pause_writing(self) -> None:
         self.deadline = self._loop.time() + self._server.limits.write_timeout
@@ -193,9 +207,13 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(data)
         self._held += len(data)
         self._server.buffered += len(data)
+        self._use.buffered += len(data)
         limits = self._server.limits
         if self._server.buffered > limits.buffered_bytes:
             self._refuse(503, "Too much is being sent to this server at once.")
+            return
+        if self._use.buffered > limits.buffered_bytes * limits.client_share:
+            self._refuse(503, "Too much is being sent by one client at once.")
             return
         if self._body_bytes > limits.body_bytes:
             self._refuse(413, f"Request body is larger than {limits.body_bytes} bytes.")
@@ -296,6 +314,7 @@ class Connection(asyncio.Protocol):
     def _release(self) -> None:
         """Count what this connection held as free again."""
         self._server.buffered -= self._held
+        self._use.buffered -= self._held
         self._held = 0
 
     # ---- ends
@@ -307,6 +326,8 @@ class Connection(asyncio.Protocol):
         if self._busy:  # an earlier request of this connection is being answered; it goes first
             self._close_after = True
             return
+        self._body = []
+        self._release()
         response = error_response(status, message, close=True)
         self._transport.write(encode_head(response, keep_alive=False, http10=False) + response.body)
         self._linger()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
-from tiphys.net.connection import Connection, HttpLimits
+from tiphys.net.connection import ClientUse, Connection, HttpLimits
 from tiphys.net.message import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class HttpServer:
         self.buffered = 0
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
+        self._clients: dict[str, ClientUse] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
 
@@ -127,13 +128,20 @@ class HttpServer:
         return clean
 
     # called by connections
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Connection, peer: str) -> ClientUse:
         self._connections.add(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(1.0, self._sweep)
+        use = self._clients.setdefault(peer, ClientUse())
+        use.connections += 1
+        return use
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection, peer: str) -> None:
         self._connections.discard(connection)
+        use = self._clients[peer]
+        use.connections -= 1
+        if not use.connections:
+            del self._clients[peer]
         if not self._connections and self._empty is not None:
             self._empty.set()
 

@@ -107,7 +107,7 @@ def test_metadata_deadline_and_errors_are_passed_on(replica: Any, ask: Any) -> N
     only.does = does
     with CallBalancer("127.0.0.1", 0, endpoints=[only.address]) as balancer:
         assert ask(balancer, metadata=[("x-a", "1"), ("x-b-bin", b"\0\1")], timeout=7) == b"x"
-        assert (found["x-a"], found["x-b-bin"]) == ("1", b"\0\1") and 5 < found["left"] <= 7
+        assert (found["x-a"], found["x-b-bin"]) == ("1", b"\0\1") and found["left"] < 8
         with pytest.raises(grpc.RpcError) as told:
             ask(balancer, b"wrong")
         assert told.value.code() is grpc.StatusCode.FAILED_PRECONDITION  # type: ignore[attr-defined]
