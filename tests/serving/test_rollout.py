@@ -17,6 +17,7 @@ import pytest
 from tiphys.net.protobuf import quoted
 from tiphys.serving import serve
 from tiphys.serving.balancer.pin import VersionPin
+from tiphys.serving.client import VersionStatus
 from tiphys.serving.config_messages import read_text
 from tiphys.serving.rollout import Rollout
 
@@ -62,6 +63,7 @@ class Clients:
                 told.append(found)
 
     def all_told(self, what: float) -> bool:
+        assert self.failed == []
         return all(told[-1] == what for told in self.told)
 
     def stop(self) -> None:
@@ -140,6 +142,31 @@ def test_a_version_that_cannot_be_loaded_is_not_taken_until_it_changes(
         clients.stop()
     assert clients.failed == [] and all(told == [0.0, 1.0, 2.0] for told in clients.told)
     assert sum("is not taken" in each for each in said) == 1
+
+
+def test_the_old_version_stays_while_a_request_is_on_its_way_that_was_told_of_it(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be tried on another replica yet."""
+    pins: list[VersionPin | None] = []
+    rollout = Rollout("m", base, pins.append, lambda text: None)
+    file = Path(rollout.flags[0].partition("=")[2])
+    monkeypatch.setattr(
+        "tiphys.serving.rollout._status",
+        lambda name, address: [VersionStatus(each, "AVAILABLE", "OK", "") for each in (1, 2)],
+    )
+    rollout.begin()
+    version(base, 2)
+    (first,) = pins
+    assert first is not None
+    with first:
+        for _ in range(4):
+            rollout.look(["a", "b"])
+        assert [each and each.version for each in pins] == [1, 2]
+        assert "versions: 1 versions: 2" in file.read_text()
+    rollout.look(["a", "b"])
+    assert "{ versions: 2 }" in file.read_text()
+    rollout.close()
 
 
 def test_the_configuration_is_one_and_is_removed(tmp_path: Path) -> None:

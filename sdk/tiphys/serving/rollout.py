@@ -37,6 +37,8 @@ class Rollout:
         self._folder = Path(tempfile.mkdtemp(prefix="tiphys-serve-"))
         self._failed: dict[int, float] = {}  # versions, and when their folders had changed last
         self._next: int | None = None
+        self._now: VersionPin | None = None
+        self._before: VersionPin | None = None  # of which requests may be on their way
         self.version = self._newest() or 0
         self._write(self.version)
 
@@ -50,7 +52,11 @@ class Rollout:
 
     def begin(self) -> None:
         """All replicas have the first version."""
-        self._pin(VersionPin(self.name, self.version))
+        self._switch()
+
+    def _switch(self) -> None:
+        self._before, self._now = self._now, VersionPin(self.name, self.version)
+        self._pin(self._now)
 
     def has(self, address: str) -> bool:
         """Whether a replica has the version that the balancer names."""
@@ -59,6 +65,11 @@ class Rollout:
 
     def look(self, addresses: Iterable[str]) -> None:
         """Do what is due; called again and again. ``addresses``: of the replicas that serve."""
+        if self._before is not None:
+            if not self._before.active:
+                self._before = None
+                self._write(self.version)
+            return
         newest = self._newest()
         if self._next is None:
             if newest is None or newest == self.version:
@@ -85,9 +96,8 @@ class Rollout:
             self._write(self.version)
         elif found and all(row is not None and row.state == "AVAILABLE" for row in found):
             self.version, self._next = self._next, None
-            self._pin(VersionPin(self.name, self.version))
+            self._switch()
             self._report(f"{self.name}: version {self.version}")
-            self._write(self.version)
 
     def close(self) -> None:
         """Remove the configuration."""

@@ -7,6 +7,7 @@ Messages are not read: any unary call of any service is passed on, with its meta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -208,10 +209,13 @@ class CallBalancer:
             call.header(b"authorization") or b"", f"Bearer {token}".encode()
         ):
             await context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
-        loop = asyncio.get_running_loop()
         key = self._policy.key(call) if isinstance(self._policy, ConsistentHash) else b""
-        if self._pin is not None:
-            data = self._pin.message(method, data)
+        with self._pin or contextlib.nullcontext() as pin:
+            asked = data if pin is None else pin.message(method, data)
+            return await self._offer(method, asked, context, key)
+
+    async def _offer(self, method: str, data: bytes, context: Any, key: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
         may_repeat = method.rpartition("/")[2] in _SAFE
         left = context.time_remaining()
         until = loop.time() + min(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
@@ -205,10 +206,14 @@ class AsyncBalancer:
         return response
 
     async def _forward(self, request: HttpRequest) -> HttpResponse:
+        with self.pin or contextlib.nullcontext() as pin:
+            return await self._forward_to(request, pin)
+
+    async def _forward_to(self, request: HttpRequest, pin: VersionPin | None) -> HttpResponse:
         loop = asyncio.get_running_loop()
         may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
         head_only = request.method == "HEAD"
-        data = _encode(request, self.pin)
+        data = _encode(request, pin)
         key = self.policy.key(request) if isinstance(self.policy, ConsistentHash) else b""
         until = loop.time() + self.settings.hold
         while True:

@@ -6,6 +6,7 @@ is another for all of them at once: nobody sees an old answer after a new one.
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import quote
 
 from tiphys.net.protobuf import bytes_field, int_field
@@ -17,15 +18,26 @@ _CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
 
 
 class VersionPin:
-    """``version`` of the ``model``."""
+    """``version`` of the ``model``. ``active``: how many requests are on their way that were told of it."""
 
     def __init__(self, model: str, version: int) -> None:
-        self.model, self.version = model, version
+        self.model, self.version, self.active = model, version, 0
+        self._guard = threading.Lock()  # two balancers, of HTTP and of gRPC, have it
         models = dict.fromkeys((model, quote(model, safe="")))
         self._paths = {
             f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in _VERBS
         }
         self._paths |= {f"/v2/models/{each}/infer": (f"/v2/models/{each}", "/infer") for each in models}
+
+    def __enter__(self) -> VersionPin:
+        """For as long as a request is on its way."""
+        with self._guard:
+            self.active += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._guard:
+            self.active -= 1
 
     def target(self, target: str) -> str:
         """The target of a request, with the version, if it names none."""
