@@ -17,6 +17,7 @@ from tiphys import Fake, ModelRegistry, Pipeline, Reference, Serving, component,
 from tiphys.compiler import documents
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
+from tiphys.expr.evaluate import compile_expression, evaluate_bool
 from tiphys.reference import file_digest
 from tiphys.registry.audit import linear
 from tiphys.runs.registry import Registry
@@ -272,3 +273,25 @@ def test_a_schedule_of_it_is_what_argo_accepts(tmp_path: Path) -> None:
 def test_what_nobody_could_say_is_refused(wrong: dict[str, Any], code: str) -> None:
     with Pipeline("p"), pytest.raises(DefinitionError, match=code):
         ModelRegistry("m").due(**wrong)
+
+
+def test_of_two_that_make_the_registry_at_once_the_later_one_reads_it() -> None:
+    """``kubectl apply`` looks and then creates; the message is a real controller's of 4.0.5."""
+    message = (
+        "main: Error (exit code 64): Error from server (AlreadyExists): error when creating "
+        '"/tmp/manifest.yaml": configmaps "tiphys-models-m" already exists'
+    )
+    templates = {
+        each["name"]: each
+        for document in documents(pipeline("", asks=False))
+        if document["kind"] == "Workflow"
+        for each in document["spec"]["templates"]
+    }
+    program = compile_expression(templates["registry-read-m"]["retryStrategy"]["expression"])
+
+    def again(said: str) -> bool:
+        last = {"message": said, "status": "Failed", "exitCode": "64", "duration": 1.0}
+        return evaluate_bool(program, {"lastRetry": last})
+
+    assert again(message)
+    assert not again(message.replace("AlreadyExists", "Forbidden").replace("already exists", "is forbidden"))

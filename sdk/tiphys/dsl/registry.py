@@ -7,6 +7,7 @@ place of the one that was read. When somebody else was faster the API server ref
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -30,6 +31,10 @@ from tiphys.step import registry as steps
 __all__ = ["ModelRegistry"]
 
 _EVICTED = Retry.on_infrastructure()
+# kubectl looks and then creates: of two that apply what is not there yet, one is told that it is
+_MADE_BY_ANOTHER = replace(
+    _EVICTED, expression=f"({_EVICTED.expression}) || lastRetry.message contains 'AlreadyExists'"
+)
 
 
 class TriedVersion(NamedTuple):
@@ -221,7 +226,7 @@ def _state(name: str) -> Resource:
         action="apply",
         outputs={"state": f"{{.metadata.resourceVersion}} {{.data.{DOCUMENT}}}"},
         owned=False,
-        retry=_EVICTED,
+        retry=_MADE_BY_ANOTHER,
     )
 
 
