@@ -78,7 +78,10 @@ def test_what_a_template_says_comes_before_them() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"workflowDefaults": "a: [b"}, "workflowDefaults: while parsing"),
+        (
+            {"workflowDefaults": "a: [b"},
+            "workflowDefaults: not YAML: did not find expected ',' or ']', while parsing a flow sequence",
+        ),
         ({"workflowDefaults": "- a"}, "workflowDefaults: it is no object"),
         ({"persistence": "archiveTTL: soon"}, "'soon' is none of 30d"),
         ({"retentionPolicy": "failed: -1"}, "retentionPolicy.failed: -1"),

@@ -15,6 +15,7 @@ from tiphys.serving.client import ServingClient
 from tiphys.serving.model import Code, ModelError
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer
+from tiphys.serving.versions import version_folders
 
 Start = Callable[..., ModelServer]
 Add = Callable[..., Path]
@@ -331,3 +332,10 @@ def test_the_same_version_in_another_folder(
         assert predict(server) == 2
         traffic.more(20)
     assert traffic.failures == []
+
+
+def test_versions_are_folders_named_by_numbers(tmp_path: Path) -> None:
+    for name in ("1", "20", "²", "٣", "1a", "9" * 19, "-1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "3").touch()
+    assert version_folders(tmp_path) == {1: tmp_path / "1", 20: tmp_path / "20"}

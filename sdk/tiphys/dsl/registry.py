@@ -255,7 +255,7 @@ def _page(name: str) -> Resource:
         action="apply",
         inputs={"name": str, "text": str},
         owned=False,
-        retry=_EVICTED,
+        retry=_MADE_BY_ANOTHER,
     )
 
 

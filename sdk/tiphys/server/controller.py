@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-import yaml
-
 from tiphys.argo.patch import WORKFLOW, PatchError, strategic, without_nulls
+from tiphys.argo.reader import read_value
+from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_go
 from tiphys.server.answers import RequestError
 
@@ -91,18 +91,11 @@ def controller_settings(config_map: Mapping[str, object]) -> ControllerSettings:
 _READ = ("workflowDefaults", "artifactRepository", "persistence", "retentionPolicy")
 
 
-def _read(text: object, key: str) -> object:
-    try:
-        return yaml.safe_load(str(text))
-    except yaml.YAMLError as error:
-        raise RequestError(422, f"{CONTROLLER}: {key}: {error}") from None
-
-
 def _object(place: Mapping[str, object], key: str) -> JsonObject:
-    found = _read(place[key], key) or {}
-    if not isinstance(found, dict):
-        raise RequestError(422, f"{CONTROLLER}: {key}: it is no object")
-    return found
+    try:
+        return _inside({key: read_value(str(place[key]))}, key)
+    except RefusedError as error:
+        raise RequestError(422, f"{CONTROLLER}: {key}: {error.message}") from None
 
 
 def _inside(place: JsonObject, key: str) -> JsonObject:

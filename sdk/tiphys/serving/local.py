@@ -18,6 +18,7 @@ from tiphys.serving.client import ServingClient
 from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
 from tiphys.serving.rollout import Rollout
+from tiphys.serving.versions import version_folders
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Stats
@@ -260,7 +261,7 @@ def _look_for_versions(base: Path) -> None:
         )
     if not base.is_dir():
         raise ServingError("TIP519", f"There is no folder {base}.", fix="Give the model's base path.")
-    if not any(entry.name.isdigit() and entry.is_dir() for entry in base.iterdir()):
+    if not version_folders(base):
         raise ServingError(
             "TIP519",
             f"{base} holds no version of a model.",

@@ -8,7 +8,6 @@ When the version that serves is deleted, the one before takes its place as each 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from tiphys.errors import ServingError
 from tiphys.net.protobuf import quoted
 from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.client import ServingClient, VersionStatus
+from tiphys.serving.versions import version_folders
 
 __all__ = ["Rollout"]
 
@@ -110,14 +110,12 @@ class Rollout:
     def _newest(self) -> int | None:
         """The newest version that is there, and did not fail as it is now."""
         try:
-            found = [
-                int(each.name) for each in os.scandir(self._base) if each.name.isdigit() and each.is_dir()
-            ]
+            found = version_folders(self._base)
         except OSError:  # it is as it was
             return None
-        for version, changed in list(self._failed.items()):
-            if version in found and changed == _changed(self._base / str(version)):
-                found.remove(version)
+        for version, changed in self._failed.items():
+            if version in found and changed == _changed(found[version]):
+                del found[version]
         return max(found, default=None)
 
     def _write(self, *versions: int) -> None:

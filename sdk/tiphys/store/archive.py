@@ -106,9 +106,14 @@ class RunArchive:
             if self._db is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 sqlite.make(self._path, 0o600)  # arguments and outputs are nobody else's
-                db = self._db = sqlite.connect(self._path)
-                for line in ("PRAGMA synchronous=FULL", _TABLE, f"PRAGMA user_version={_VERSION}"):
-                    db.execute(line)
+                db = sqlite.connect(self._path)
+                try:
+                    for line in ("PRAGMA synchronous=FULL", _TABLE, f"PRAGMA user_version={_VERSION}"):
+                        db.execute(line)
+                except sqlite3.Error:
+                    db.close()
+                    raise
+                self._db = db
             if not write:
                 yield self._db
                 return

@@ -156,12 +156,8 @@ class LocalRuns:
 
         Raises RefusedError TIP257 for what no label or annotation can be.
         """
-        problems = [
-            label_key_problem(key)
-            or (label_value_problem(value) if value is not None and given is labels else "")
-            for given in (labels, annotations)
-            for key, value in given.items()
-        ]
+        problems = [label_key_problem(key) for key in (*labels, *annotations)]
+        problems += [label_value_problem(value) for value in labels.values() if value is not None]
         if problem := next(filter(None, problems), ""):
             raise RefusedError(
                 "TIP257",

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
+from tiphys.net.message import bearer_token
 from tiphys.net.server import cannot_listen
-from tiphys.serving.balancer.core import Settings
-from tiphys.serving.balancer.endpoint import Endpoint, Endpoints, EndpointState, parse_endpoints
+from tiphys.serving.balancer.core import HELD, Settings
+from tiphys.serving.balancer.endpoint import Endpoint, Endpoints, parse_endpoints, pick
 from tiphys.serving.balancer.facade import LoopThread
-from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
+from tiphys.serving.balancer.policy import Policy, key_of, make_policy
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -37,7 +37,6 @@ __all__ = ["CallBalancer"]
 # they change nothing, so one of which a replica has died is tried on another
 _SAFE = frozenset(("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus"))
 _RESERVED = ("grpc-", ":", "te", "content-type", "user-agent")  # written anew
-_HELD = 0.05  # seconds between two looks whether there is a replica now
 
 
 class _Replica(Endpoint):
@@ -60,7 +59,7 @@ class _Call:
 
     def __init__(self, body: bytes, context: Any) -> None:
         self.body, self.peer = body, str(context.peer()).partition(":")[2].rpartition(":")[0]
-        self._metadata = {key: value for key, value in context.invocation_metadata() or ()}
+        self._metadata = dict(context.invocation_metadata() or ())
 
     def header(self, name: bytes) -> bytes | None:
         found = self._metadata.get(name.decode("latin-1"))
@@ -203,13 +202,12 @@ class CallBalancer:
     # ---- calls
     async def _forward(self, method: str, data: bytes, context: Any) -> bytes:
         self.calls += 1
-        token = self._settings.guard.token
         call = _Call(data, context)
-        if token and not hmac.compare_digest(
-            call.header(b"authorization") or b"", f"Bearer {token}".encode()
+        if not self._settings.guard.knows(
+            bearer_token((call.header(b"authorization") or b"").decode("latin-1"))
         ):
             await context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "a token is needed")
-        key = self._policy.key(call) if isinstance(self._policy, ConsistentHash) else b""
+        key = key_of(self._policy, call)
         with self._pin or contextlib.nullcontext() as pin:
             asked = data if pin is None else pin.message(method, data)
             return await self._offer(method, asked, context, key)
@@ -225,12 +223,12 @@ class CallBalancer:
         tried: set[_Replica] = set()
         last: Any = None
         while True:
-            replica = self._pick(tried, loop.time(), key)
+            replica = pick(self._policy, self._replicas.values(), tried, loop.time(), key)
             if replica is None or len(tried) >= self._settings.attempts:
                 if loop.time() >= min(held, until):
                     break
                 tried.clear()
-                await asyncio.sleep(_HELD)
+                await asyncio.sleep(HELD)
                 continue
             self.retries += bool(tried)
             tried.add(replica)
@@ -250,15 +248,6 @@ class CallBalancer:
         context.set_trailing_metadata(_passed(last.trailing_metadata()))
         await context.abort(last.code(), last.details() or "")
         raise AssertionError("abort raises")
-
-    def _pick(self, tried: set[_Replica], now: float, key: bytes) -> _Replica | None:
-        pool = [each for each in self._replicas.values() if each.weight and each not in tried]
-        candidates = [each for each in pool if each.state(now) is EndpointState.HEALTHY] or pool
-        if not candidates:
-            return None
-        if isinstance(self._policy, ConsistentHash):
-            return candidates[self._policy.choose(candidates, key)]
-        return candidates[self._policy.choose(candidates)]
 
     async def _ask(self, replica: _Replica, method: str, data: bytes, context: Any, seconds: float) -> bytes:
         replica.active += 1

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
-from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endpoints
-from tiphys.serving.balancer.policy import ConsistentHash, Policy, make_policy
+from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endpoints, pick
+from tiphys.serving.balancer.policy import Policy, key_of, make_policy
 from tiphys.serving.balancer.shadow import Shadow
 from tiphys.serving.guard import Guard
 
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
         endpoints: list[EndpointStats]
 
 
-__all__ = ["AsyncBalancer", "Settings"]
+__all__ = ["HELD", "AsyncBalancer", "Settings"]
+
+HELD = 0.05
+"""Seconds between two looks whether there is a replica now, for what is held."""
 
 # hop-by-hop (RFC 9110, 7.6.1) and what is written anew
 _DROP = frozenset(
@@ -55,7 +58,6 @@ _DROP = frozenset(
     )
 )
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
-_HELD = 0.05  # seconds between two looks whether there is a replica now
 _SAFE_CALLS = (":predict", ":classify", ":regress", "/infer")
 
 
@@ -183,17 +185,6 @@ class AsyncBalancer:
         }
 
     # ---- requests
-    def _pick(self, tried: set[Endpoint], now: float, key: bytes) -> Endpoint | None:
-        pool = [e for e in self._endpoints.values() if e.weight and e not in tried]
-        healthy = [e for e in pool if e.state(now) is EndpointState.HEALTHY]
-        # all of them look bad: better to try one than to be sure to fail
-        candidates = healthy or pool
-        if not candidates:
-            return None
-        if isinstance(self.policy, ConsistentHash):
-            return candidates[self.policy.choose(candidates, key)]
-        return candidates[self.policy.choose(candidates)]
-
     async def _handle(self, request: HttpRequest) -> HttpResponse:
         if not self.settings.guard.admits(request):
             refusal = error_response(401, "a token is needed: Authorization: Bearer TOKEN")
@@ -214,7 +205,7 @@ class AsyncBalancer:
         may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
         head_only = request.method == "HEAD"
         data = _encode(request, pin)
-        key = self.policy.key(request) if isinstance(self.policy, ConsistentHash) else b""
+        key = key_of(self.policy, request)
         until = loop.time() + self.settings.hold
         while True:
             answer = await self._offer(data, key, may_repeat=may_repeat, head_only=head_only)
@@ -224,7 +215,7 @@ class AsyncBalancer:
                 return answer
             if loop.time() >= until:
                 break
-            await asyncio.sleep(_HELD)
+            await asyncio.sleep(HELD)
         if not self._endpoints:
             return error_response(503, f"No endpoint available for {self.host}:{self.port}")
         return error_response(503, f"No endpoint answered for {self.host}:{self.port}; last: {answer}")
@@ -238,7 +229,8 @@ class AsyncBalancer:
         reason = ""
         again: Endpoint | None = None  # the same endpoint once more, on a fresh connection
         for attempt in range(self.settings.attempts + 1):
-            endpoint, fresh = again or self._pick(tried, loop.time(), key), again is not None
+            fresh = again is not None
+            endpoint = again or pick(self.policy, self._endpoints.values(), tried, loop.time(), key)
             again = None
             if endpoint is None:
                 break

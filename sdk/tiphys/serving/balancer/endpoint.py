@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from tiphys.errors import ServingError
 from tiphys.net.client import Pool
 from tiphys.net.message import HttpResponse
+from tiphys.serving.balancer.policy import ConsistentHash
 
-__all__ = ["Endpoint", "EndpointState", "Endpoints", "parse_address", "parse_endpoints"]
+if TYPE_CHECKING:
+    from tiphys.serving.balancer.policy import Policy
+
+__all__ = ["Endpoint", "EndpointState", "Endpoints", "parse_address", "parse_endpoints", "pick"]
 
 Endpoints: TypeAlias = Iterable[str] | Mapping[str, float]
 """Addresses, or addresses with weights."""
+EndpointT = TypeVar("EndpointT", bound="Endpoint")
 
 
 class EndpointState(StrEnum):
@@ -154,3 +159,18 @@ class Endpoint:
             return False
         except Exception:  # noqa: BLE001 - a malformed answer is a failed check
             return False
+
+
+def pick(
+    policy: Policy, endpoints: Iterable[EndpointT], tried: Collection[EndpointT], now: float, key: bytes
+) -> EndpointT | None:
+    """The endpoint that a policy chooses of those that get anything and were not ``tried``; ``key``: of
+    :func:`tiphys.serving.balancer.policy.key_of`. None where there is none."""
+    pool = [each for each in endpoints if each.weight and each not in tried]
+    # all of them look bad: better to try one than to be sure to fail
+    candidates = [each for each in pool if each.state(now) is EndpointState.HEALTHY] or pool
+    if not candidates:
+        return None
+    if isinstance(policy, ConsistentHash):
+        return candidates[policy.choose(candidates, key)]
+    return candidates[policy.choose(candidates)]

@@ -142,11 +142,10 @@ class Balancer:
     def set_shadow(self, endpoints: Endpoints, share: float = 1.0) -> None:
         """Send copies of this share of what models are asked to these, too; what they answer is counted, and nobody
         gets it. None without endpoints. Of a balancer that listens. Raises ServingError TIP512, TIP517."""
-        wanted = parse_endpoints(endpoints)
         if self._thread is None or self._core is None:
             raise ServingError("TIP517", "This balancer does not listen yet.", fix="start() it first.")
         core = self._core
-        self._thread.call(lambda: core.shadow.set(wanted, share))
+        self._thread.call(lambda: core.shadow.set(endpoints, share))
 
     def pin(self, pin: VersionPin | None) -> None:
         """Name this version to the replicas, from the next request on, where a request names none; None: none is

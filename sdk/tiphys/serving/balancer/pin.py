@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from urllib.parse import quote
 
-from tiphys.net.protobuf import bytes_field, int_field
+from tiphys.net.protobuf import WireError, bytes_field, int_field
+from tiphys.serving.rpc.messages import ModelSpec
 
 __all__ = ["VersionPin"]
 
@@ -50,9 +51,6 @@ class VersionPin:
 
     def message(self, method: str, data: bytes) -> bytes:
         """The message of a gRPC call, likewise. A message that cannot be read is left as it is."""
-        from tiphys.net.protobuf import WireError
-        from tiphys.serving.rpc.messages import ModelSpec
-
         if method.rpartition("/")[2] not in _CALLS:
             return data
         try:

@@ -19,6 +19,7 @@ __all__ = [
     "LeastRequest",
     "Policy",
     "RoundRobin",
+    "key_of",
     "make_policy",
     "same_policy",
 ]
@@ -175,6 +176,11 @@ def make_policy(policy: str | Policy) -> Policy:
         f"Unknown load-balancing policy {policy!r}.{did_you_mean(policy, POLICIES)}",
         fix=f"Use one of: {', '.join(POLICIES)}; hash:body or hash:HEADER says by what.",
     )
+
+
+def key_of(policy: Policy, request: Hashed) -> bytes:
+    """What a policy hashes of a request or a call; empty for one that hashes nothing."""
+    return policy.key(request) if isinstance(policy, ConsistentHash) else b""
 
 
 def same_policy(one: Policy, other: Policy) -> bool:

@@ -14,6 +14,7 @@ from tiphys.serving.gate.candidate import TrialServer, best_p99
 from tiphys.serving.gate.compare import against_served, dimensions, of_age, of_answers, of_signature, tensors
 from tiphys.serving.gate.golden import FILE, Golden, read
 from tiphys.serving.gate.rules import GateRules, Judgement
+from tiphys.serving.versions import version_folders
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
@@ -60,7 +61,7 @@ def _in_server(model: Reference, rules: GateRules, measured: dict[str, float]) -
     if problem := verify(model):
         return [f"cannot load: {problem}"]
     folder = resolve(model.uri)
-    if not any(entry.name.isdigit() and entry.is_dir() for entry in folder.iterdir()):
+    if not version_folders(folder):
         return [f"cannot load: {model.uri} holds no version, a folder that is named by a number"]
     try:
         golden = read(folder)

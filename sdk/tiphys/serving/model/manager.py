@@ -20,6 +20,7 @@ from typing import TypeVar
 from tiphys.serving.model.batching import BatchParameters, BatchRunner
 from tiphys.serving.model.chain import answered, in_turn
 from tiphys.serving.model.servable import Code, Loader, ModelError, Servable
+from tiphys.serving.versions import version_folders
 
 __all__ = ["Manager", "ModelConfig", "Version"]
 
@@ -301,12 +302,8 @@ class Manager:
             self._start_unload(old)
 
     def _wanted(self, model: ModelConfig) -> dict[int, Path]:
-        found: dict[int, Path] = {}
         try:
-            for entry in model.base_path.iterdir():
-                name = entry.name
-                if name.isascii() and name.isdigit() and len(name) < 19 and entry.is_dir():
-                    found[int(name)] = entry
+            found = version_folders(model.base_path)
         except OSError as error:
             self._warn(model, f"cannot read {model.base_path}: {error.strerror}")
             return {}
