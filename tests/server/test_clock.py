@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tiphys.engine import RunOptions
+from tiphys.errors import RefusedError
 from tiphys.server.clock import Clock
 from tiphys.server.desk import Desk
 from tiphys.server.verbs import delete
@@ -53,7 +55,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     yield made
     for run in made.board.briefs()[1]:
         if (run.get("status") or {}).get("phase") in ("Running", "Pending"):
-            made.runs.terminate("argo", run["metadata"]["name"])
+            with suppress(RefusedError):  # it has ended meanwhile
+                made.runs.terminate("argo", run["metadata"]["name"])
             ended(made, run["metadata"]["name"])
     made.board.close()
 
