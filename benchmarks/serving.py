@@ -1,25 +1,24 @@
-"""Serving: requests a second and latency, beside HAProxy and nginx where they are installed.
+"""Serving, beside what a user would take instead, in one run: CPU time a request, requests a second, latency.
 
-    python benchmarks/serving.py [--seconds 2] [--rounds 3] [--model MODEL_BASE_PATH]
+    python benchmarks/serving.py [--seconds 2] [--rounds 3] [--peer PYTHON] [--envoy PROGRAM] [--json FILE]
 
-Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the
-model), asked directly, through this project's balancer, HAProxy and nginx, in turns within one run. The CPU
-time is that of the balancer's own process for each request (of the replica, when asked directly): it says
-more than the rate where the load, the replicas and the balancer share a few cores.
+Servers: one process each, the same SavedModel (28 x 28 bytes, a convolution, a dense layer; made here), one image a
+request: this project's server, with batching, by gRPC, FastAPI with uvicorn, orjson and NumPy (``--peer``: a Python
+that has them and TensorFlow), and the model alone, called in a loop.
 
-Batching: one replica of a real SavedModel (``--model``, or a small one made here when TensorFlow is
-installed), with and without batching.
+Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
+directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
+nginx and Envoy, where they are installed.
 
-The load comes from ``wrk`` when it is installed, otherwise from a client in Python that is slower than what
-it measures.
+The ways take turns within one run; the medians of all rounds are told. The CPU time is that of the process that is
+measured and its children, for each request: it says more than the rate where the load, the servers and the balancer
+share two cores. The load over HTTP comes from ``wrk``, over gRPC from a client in Python.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -30,12 +29,20 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from results import about, write
+
 from tiphys.serving import BalancerProcess, ServingClient
+from tiphys.serving.balancer import HaproxyBalancer
+from tiphys.serving.balancer.haproxy import haproxy as haproxy_program
+from tiphys.serving.balancer.pin import VersionPin
+from tiphys.serving.loading import load
+from tiphys.serving.model.servable import Tensor
 
 
 class Sample(NamedTuple):
@@ -51,6 +58,7 @@ class Way(NamedTuple):
 
     address: str
     pid: int
+    calls: bool = False  # gRPC
 
 
 def cpu_seconds(pid: int) -> float:
@@ -73,29 +81,16 @@ def free_port() -> int:
 
 # ---- load
 def measure(way: Way, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
-    url = f"http://{way.address}/v1/models/m:predict"
     before = cpu_seconds(way.pid)
-    sample = _load(url, body, connections, seconds, folder)
+    if way.calls:
+        sample = _calls(way.address, connections, seconds)
+    else:
+        sample = _wrk(f"http://{way.address}/v1/models/m:predict", body, connections, seconds, folder)
     return sample._replace(cpu=(cpu_seconds(way.pid) - before) / max(1.0, sample.rate * seconds) * 1e6)
 
 
-def _load(url: str, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
+def _wrk(url: str, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
     (folder / "body").write_bytes(body)
-    if shutil.which("wrk"):
-        return _wrk(url, connections, seconds, folder)
-    command = [
-        sys.executable,
-        __file__,
-        "--client",
-        url,
-        str(folder / "body"),
-        str(connections),
-        str(seconds),
-    ]
-    return Sample(*json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
-
-
-def _wrk(url: str, connections: int, seconds: float, folder: Path) -> Sample:
     script = folder / "post.lua"
     script.write_text(
         'wrk.method = "POST"\nlocal f = io.open("%s", "rb")\nwrk.body = f:read("*a")\nf:close()\n'
@@ -113,31 +108,44 @@ def _wrk(url: str, connections: int, seconds: float, folder: Path) -> Sample:
     return Sample(float(match[1]), float(match[2]), float(match[3]), int(match[4]))
 
 
-async def _client(url: str, path: Path, connections: int, seconds: float) -> Sample:
-    host, _, rest = url.removeprefix("http://").partition(":")
-    port, _, target = rest.partition("/")
-    body = path.read_bytes()
-    request = (
-        f"POST /{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-    )
+def _calls(address: str, clients: int, seconds: float) -> Sample:
+    command = [sys.executable, __file__, "--client", address, str(clients), str(seconds)]
+    return Sample(*json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+
+
+def _client(address: str, clients: int, seconds: float) -> Sample:
+    """Predict over gRPC, the image as the bytes of a tensor; each client in a thread, on a connection of its own."""
+    import grpc
+    from tensorflow import make_tensor_proto
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+    request = PredictRequest()
+    request.model_spec.name = "m"
+    image = [[(row * column) % 256 for column in range(28)] for row in range(28)]
+    request.inputs["images"].CopyFrom(make_tensor_proto([image], dtype="uint8"))
+    data = request.SerializeToString()
     times: list[float] = []
     errors = 0
-    end = time.perf_counter() + seconds
 
-    async def worker() -> None:
+    def work() -> None:
         nonlocal errors
-        reader, writer = await asyncio.open_connection(host, int(port))
-        while time.perf_counter() < end:
-            started = time.perf_counter()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            match = re.search(rb"(?i)content-length: (\d+)", head)
-            await reader.readexactly(int(match[1]) if match else 0)
-            times.append((time.perf_counter() - started) * 1000)
-            errors += not head.startswith(b"HTTP/1.1 200")
-        writer.close()
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(address, options) as channel:
+            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+            call(data)
+            end = time.perf_counter() + seconds
+            while (began := time.perf_counter()) < end:
+                try:
+                    call(data, timeout=30)
+                except grpc.RpcError:
+                    errors += 1
+                times.append((time.perf_counter() - began) * 1000)
 
-    await asyncio.gather(*(worker() for _ in range(connections)))
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
     times.sort()
     return Sample(len(times) / seconds, times[len(times) // 2], times[int(len(times) * 0.99)], errors)
 
@@ -169,7 +177,7 @@ def replica(base: Path, *flags: str) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def tiphys(replicas: list[Way], policy: str, folder: Path) -> Iterator[Way]:
+def built_in(replicas: list[Way], policy: str, folder: Path) -> Iterator[Way]:
     process = BalancerProcess.start(folder / f"{policy}.sock")
     try:
         port = process.apply(
@@ -186,10 +194,22 @@ def tiphys(replicas: list[Way], policy: str, folder: Path) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
+def driven(replicas: list[Way]) -> Iterator[Way]:
+    """HAProxy, as ``tiphys serve`` drives it, with a version that is named."""
+    front = HaproxyBalancer("127.0.0.1", 0, model="m", health_path="/v1/models/m").start()
+    try:
+        front.set_endpoints(way.address for way in replicas)
+        front.pin(VersionPin("m", 1))
+        yield Way(f"127.0.0.1:{front.port}", front.pid)
+    finally:
+        front.stop()
+
+
+@contextlib.contextmanager
 def daemon(command: list[str], port: int) -> Iterator[Way]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(200):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.05)
@@ -201,7 +221,7 @@ def daemon(command: list[str], port: int) -> Iterator[Way]:
 
 def haproxy(replicas: list[Way], folder: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
-    servers = "\n".join(f"  server s{i} {address} check inter 2s" for i, (address, _) in enumerate(replicas))
+    servers = "\n".join(f"  server s{i} {address} check inter 2s" for i, (address, *_) in enumerate(replicas))
     (folder / "haproxy.cfg").write_text(
         f"global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 30s\n  timeout server 30s\n"
         f"  timeout connect 2s\n  option redispatch\n  retries 2\n"
@@ -212,7 +232,7 @@ def haproxy(replicas: list[Way], folder: Path) -> contextlib.AbstractContextMana
 
 def nginx(replicas: list[Way], folder: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
-    servers = " ".join(f"server {address};" for address, _ in replicas)
+    servers = " ".join(f"server {address};" for address, *_ in replicas)
     temporary = "".join(
         f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -226,51 +246,128 @@ def nginx(replicas: list[Way], folder: Path) -> contextlib.AbstractContextManage
     return daemon(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], port)
 
 
-# ---- tables
-def table(title: str, samples: dict[str, list[Sample]], first: str) -> None:
-    print(f"\n{title}")
-    print(
-        f"  {'':<24}{'requests/s':>11}{'of ' + first:>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>8}{'errors':>8}"
+def envoy(program: str, replicas: list[Way], folder: Path) -> contextlib.AbstractContextManager[Way]:
+    port = free_port()
+
+    def at(address: str, number: int | str) -> dict[str, Any]:
+        return {"address": {"socket_address": {"address": address, "port_value": int(number)}}}
+
+    http = "type.googleapis.com/envoy.extensions.filters"
+    route = {
+        "match": {"prefix": "/"},
+        "route": {"cluster": "b", "retry_policy": {"retry_on": "connect-failure,reset"}},
+    }
+    manager = {
+        "@type": f"{http}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "b",
+        "route_config": {"virtual_hosts": [{"name": "b", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{http}.http.router.v3.Router"}}],
+    }
+    endpoints = [{"endpoint": at(*way.address.split(":"))} for way in replicas]
+    cluster = {
+        "name": "b",
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": endpoints}]},
+    }
+    listener = {
+        "name": "b",
+        **at("127.0.0.1", port),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    (folder / "envoy.json").write_text(
+        json.dumps({"static_resources": {"listeners": [listener], "clusters": [cluster]}})
     )
-    base = statistics.median(sample.rate for sample in samples[first])
+    return daemon(
+        [program, "--concurrency", "1", "--use-dynamic-base-id", "-c", str(folder / "envoy.json")], port
+    )
+
+
+_PEER = """
+import sys, numpy, orjson, tensorflow as tf, uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+predict = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+app = FastAPI()
+def answer(body):
+    images = numpy.array(orjson.loads(body)["instances"], dtype=numpy.uint8)
+    found = predict(images=tf.constant(images))["probabilities"].numpy()
+    return orjson.dumps({"predictions": found}, option=orjson.OPT_SERIALIZE_NUMPY)
+@app.post("/v1/models/m:predict")
+async def post(request: Request) -> Response:
+    return Response(await run_in_threadpool(answer, await request.body()), media_type="application/json")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", access_log=False)
+"""
+
+
+def fastapi(python: str, model: Path) -> contextlib.AbstractContextManager[Way]:
+    port = free_port()
+    return daemon([python, "-c", _PEER, str(model), str(port)], port)
+
+
+# ---- tables
+Table = dict[str, dict[str, float]]
+
+
+def table(title: str, samples: dict[str, list[Sample]]) -> Table:
+    """Print the medians of all rounds, and give them."""
+    print(f"\n{title}\n  {'':<24}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>8}{'errors':>8}")
+    found: Table = {}
     for name, rounds in samples.items():
         rate, p50, p99, cpu = (
             statistics.median(getattr(s, key) for s in rounds) for key in ("rate", "p50", "p99", "cpu")
         )
         errors = sum(sample.errors for sample in rounds)
-        print(f"  {name:<24}{rate:>11.0f}{rate / base:>12.2f}{p50:>9.2f}{p99:>9.2f}{cpu:>8.0f}{errors:>8}")
+        print(f"  {name:<24}{rate:>11.0f}{p50:>9.2f}{p99:>9.2f}{cpu:>8.0f}{errors:>8}", flush=True)
+        found[name] = {
+            "rate": round(rate),
+            "p50_ms": round(p50, 2),
+            "p99_ms": round(p99, 2),
+            "cpu_us": round(cpu),
+            "errors": errors,
+        }
+    return found
 
 
-def image_body(count: int) -> bytes:
+def in_turns(
+    ways: dict[str, Way], body: bytes, options: argparse.Namespace, folder: Path, what: str
+) -> dict[str, Table]:
+    """Each number of clients: a table."""
+    found = {}
+    for connections in (1, 8, 32):
+        samples: dict[str, list[Sample]] = {name: [] for name in ways}
+        for way in ways.values():
+            measure(way, body, connections, 1.0, folder)
+        for _ in range(options.rounds):
+            for name, way in ways.items():
+                samples[name].append(measure(way, body, connections, options.seconds, folder))
+        found[str(connections)] = table(f"{what}, {connections} clients", samples)
+    return found
+
+
+def image_body() -> bytes:
     image = [[(row * column) % 256 for column in range(28)] for row in range(28)]
-    return json.dumps({"signature_name": "images", "instances": [image] * count}).encode()
+    return json.dumps({"instances": [image]}).encode()
 
 
-def balancers(options: argparse.Namespace, folder: Path) -> None:
+def balancers(options: argparse.Namespace, folder: Path) -> dict[str, Table]:
     base = folder / "model"
     (base / "1").mkdir(parents=True)
     fake = "--tiphys_loader=tiphys.serving.model.fake:load"
     with contextlib.ExitStack() as stack:
         replicas = [stack.enter_context(replica(base, fake)) for _ in range(2)]
-        ways = {
-            "direct (1 replica)": replicas[0],
-            "tiphys round-robin": stack.enter_context(tiphys(replicas, "round-robin", folder)),
-            "tiphys least-request": stack.enter_context(tiphys(replicas, "least-request", folder)),
-        }
-        if shutil.which("haproxy"):
-            ways["haproxy"] = stack.enter_context(haproxy(replicas, folder))
+        ways = {"one replica, directly": replicas[0]}
+        for policy in ("round-robin", "least-request"):
+            ways[f"built in, {policy}"] = stack.enter_context(built_in(replicas, policy, folder))
+        if haproxy_program():
+            ways["HAProxy, driven"] = stack.enter_context(driven(replicas))
+            ways["HAProxy, plain"] = stack.enter_context(haproxy(replicas, folder))
         if shutil.which("nginx"):
             ways["nginx"] = stack.enter_context(nginx(replicas, folder))
-        for title, body, connections in (
-            ("one number, 1 connection", b'{"instances": [1.0]}', 1),
-            ("one number, 32 connections", b'{"instances": [1.0]}', 32),
-            ("one image, 32 connections", image_body(1), 32),
-        ):
-            samples: dict[str, list[Sample]] = {name: [] for name in ways}
-            for _ in range(options.rounds):
-                for name, way in ways.items():
-                    samples[name].append(measure(way, body, connections, options.seconds, folder))
-            table(f"balancer, two replicas, {title}", samples, "direct (1 replica)")
+        if options.envoy:
+            ways["Envoy"] = stack.enter_context(envoy(options.envoy, replicas, folder))
+        body = image_body().replace(b'{"', b'{"signature_name": "images", "', 1)
+        return in_turns(ways, body, options, folder, "balancers, two replicas, one image")
 
 
 _EXPORT = """
@@ -289,54 +386,75 @@ tf.saved_model.save(model, sys.argv[1], signatures={"serving_default": model.__c
 """
 
 
-def batching(options: argparse.Namespace, folder: Path) -> None:
-    base = Path(options.model) if options.model else folder / "saved"
-    if importlib.util.find_spec("tensorflow") is None:
-        print("\nbatching: not measured (TensorFlow is not installed)")
-        return
-    if not options.model:
-        subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
-    body = image_body(1).replace(b'"signature_name": "images", ', b"")
+def bare(model: Path, seconds: float) -> float:
+    """CPU microseconds of one run of the model by itself, in a loop."""
+    servable = load(model)
+    image = Tensor(
+        "DT_UINT8", (1, 28, 28), bytes((row * column) % 256 for row in range(28) for column in range(28))
+    )
+    for _ in range(100):
+        servable.run("serving_default", {"images": image})
+    count, until, before = 0, time.perf_counter() + seconds, time.process_time()
+    while time.perf_counter() < until:
+        servable.run("serving_default", {"images": image})
+        count += 1
+    used = time.process_time() - before
+    servable.close()
+    return used / count * 1e6
+
+
+def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    base = folder / "saved"
+    subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
     parameters = folder / "batching.config"
     parameters.write_text(
-        "max_batch_size { value: 32 } num_batch_threads { value: 2 } max_enqueued_batches { value: 100 }"
+        "max_batch_size { value: 32 } num_batch_threads { value: 2 } max_enqueued_batches { value: 100 } "
+        "batch_timeout_micros { value: 0 }"
     )
-    flags = {
-        "batching off": (),
-        "batching on": ("--enable_batching", f"--batching_parameters_file={parameters}"),
-    }
+    batching = ("--enable_batching", f"--batching_parameters_file={parameters}")
+    port = free_port()
     with contextlib.ExitStack() as stack:
-        ways = {name: stack.enter_context(replica(base, *given)) for name, given in flags.items()}
-        for connections in (1, 32):
-            samples: dict[str, list[Sample]] = {name: [] for name in ways}
-            for _ in range(options.rounds):
-                for name, way in ways.items():
-                    samples[name].append(measure(way, body, connections, options.seconds, folder))
-            table(f"one replica, SavedModel, one image, {connections} connections", samples, "batching off")
+        plain = stack.enter_context(replica(base, f"--port={port}"))
+        ways = {
+            "REST": plain,
+            "gRPC": Way(f"127.0.0.1:{port}", plain.pid, True),
+            "REST, batching": stack.enter_context(replica(base, *batching)),
+        }
+        if options.peer:
+            ways["FastAPI, orjson"] = stack.enter_context(fastapi(options.peer, base / "1"))
+        found: dict[str, Any] = in_turns(ways, image_body(), options, folder, "one server, one image")
+    found["bare_us"] = round(
+        statistics.median(bare(base / "1", options.seconds) for _ in range(options.rounds))
+    )
+    print(f"\nthe model by itself: {found['bare_us']} us of CPU a run")
+    return found
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--client"]:
-        url, path, connections, seconds = sys.argv[2:]
-        print(json.dumps(asyncio.run(_client(url, Path(path), int(connections), float(seconds)))))
+        address, clients, seconds = sys.argv[2:]
+        print(json.dumps(_client(address, int(clients), float(seconds))))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="the median is shown")
-    parser.add_argument("--model", default="", help="base path of a SavedModel with images as input")
-    parser.add_argument("--only", choices=("balancers", "batching"))
+    parser.add_argument("--rounds", type=int, default=3, help="the medians are told")
+    parser.add_argument("--peer", default="", help="a Python with FastAPI, uvicorn, orjson and TensorFlow")
+    parser.add_argument("--envoy", default="", help="the program of Envoy")
+    parser.add_argument("--only", choices=("balancers", "servers"))
+    parser.add_argument("--json", type=Path, help="write what was found there")
     options: Any = parser.parse_args()
-    load = "wrk" if shutil.which("wrk") else "Python"
-    print(
-        f"{os.cpu_count()} CPUs, load by {load}, median of {options.rounds} rounds of {options.seconds:g} s"
-    )
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is needed: it is what sends the load (Debian: apt install wrk)")
+    found: dict[str, Any] = {**about(), "rounds": options.rounds, "seconds": options.seconds}
     with tempfile.TemporaryDirectory() as name:
+        if options.only in (None, "servers"):
+            found["servers"] = servers(options, Path(name))
         if options.only in (None, "balancers"):
-            balancers(options, Path(name))
-        if options.only in (None, "batching"):
-            batching(options, Path(name))
+            found["balancers"] = balancers(options, Path(name))
+    if options.json:
+        write(options.json, found)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tiphys.serving.balancer.haproxy import haproxy
 from tiphys.serving.model import fake
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer, ServerConfig
@@ -63,6 +64,14 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+
+@pytest.fixture(params=["built-in", "haproxy"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """What balances: each of them."""
+    if request.param == "haproxy" and haproxy() is None:
+        pytest.skip("HAProxy is not installed")
+    return str(request.param)
 
 
 @pytest.fixture

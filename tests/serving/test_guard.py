@@ -30,10 +30,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def guarded(files: dict[str, str], tmp_path: Path) -> Iterator[serving.LocalServing]:
+def guarded(files: dict[str, str], driver: str, tmp_path: Path) -> Iterator[serving.LocalServing]:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "fake.json").write_text("{}")
-    with serve(tmp_path, "m", port=0, replicas=1, flags=[FAKE], guard=Guard.of_files(**files)) as found:
+    with serve(
+        tmp_path, "m", port=0, replicas=1, driver=driver, flags=[FAKE], guard=Guard.of_files(**files)
+    ) as found:
         yield found
 
 

@@ -85,9 +85,9 @@ def asking() -> Iterator[Callable[[str], Clients]]:
         each.stop()
 
 
-def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, asking: Any, until: Any) -> None:
+def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, driver: str, asking: Any, until: Any) -> None:
     said: list[str] = []
-    with serve(base, "m", port=0, replicas=3, flags=[FAKE], report=said.append) as serving:
+    with serve(base, "m", port=0, replicas=3, driver=driver, flags=[FAKE], report=said.append) as serving:
         clients = asking(serving.url)
         until(lambda: clients.all_told(1.0))
         for number in (2, 3):
@@ -100,9 +100,11 @@ def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, asking: Any, unti
     assert switched == ["m: version 2", "m: version 3"]
 
 
-def test_when_what_serves_is_deleted_the_one_before_does(base: Path, asking: Any, until: Any) -> None:
+def test_when_what_serves_is_deleted_the_one_before_does(
+    base: Path, driver: str, asking: Any, until: Any
+) -> None:
     version(base, 2)
-    with serve(base, "m", port=0, replicas=2, flags=[FAKE]) as serving:
+    with serve(base, "m", port=0, replicas=2, driver=driver, flags=[FAKE]) as serving:
         clients = asking(serving.url)
         until(lambda: clients.all_told(2.0))
         shutil.rmtree(base / "2")
@@ -112,9 +114,9 @@ def test_when_what_serves_is_deleted_the_one_before_does(base: Path, asking: Any
 
 
 def test_a_replica_that_takes_the_place_of_another_serves_what_all_serve(
-    base: Path, asking: Any, until: Any
+    base: Path, driver: str, asking: Any, until: Any
 ) -> None:
-    with serve(base, "m", port=0, replicas=2, flags=[FAKE]) as serving:
+    with serve(base, "m", port=0, replicas=2, driver=driver, flags=[FAKE]) as serving:
         clients = asking(serving.url)
         until(lambda: clients.all_told(1.0))
         version(base, 2)
@@ -127,11 +129,11 @@ def test_a_replica_that_takes_the_place_of_another_serves_what_all_serve(
 
 
 def test_a_version_that_cannot_be_loaded_is_not_taken_until_it_changes(
-    base: Path, asking: Any, until: Any
+    base: Path, driver: str, asking: Any, until: Any
 ) -> None:
     said: list[str] = []
     flags = [FAKE, "--max_num_load_retries=0"]
-    with serve(base, "m", port=0, replicas=2, flags=flags, report=said.append) as serving:
+    with serve(base, "m", port=0, replicas=2, driver=driver, flags=flags, report=said.append) as serving:
         clients = asking(serving.url)
         until(lambda: clients.all_told(1.0))
         broken = version(base, 2, nonsense=1)

@@ -44,6 +44,18 @@ def register(subparsers: Any) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--driver",
+        default="auto",
+        metavar="NAME",
+        help="what balances: built-in, haproxy, or auto, which is HAProxy where it is installed and has the policy "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-batching",
+        action="store_true",
+        help="run each request by itself; else those that wait are run as one where the model takes any number of rows",
+    )
+    parser.add_argument(
         "--tls-cert", default="", metavar="FILE", help="answer HTTPS with this certificate (PEM)"
     )
     parser.add_argument(
@@ -78,7 +90,9 @@ def handle(options: argparse.Namespace) -> int:
             )
             followed.write()
             stack.enter_context(followed.following())
-            options.model_base_path, flags = str(followed.folder), followed.flags
+            options.model_base_path, flags = str(followed.folder), [*followed.flags]
+        if options.no_batching:
+            flags.append("--tiphys_batching=false")
         code: int = serving.serve_forever(
             options.model_base_path,
             name=options.name or options.registry or "model",
@@ -86,6 +100,7 @@ def handle(options: argparse.Namespace) -> int:
             port=options.port,
             replicas=options.replicas,
             policy=options.policy,
+            driver=options.driver,
             grpc_port=options.grpc_port,
             guard=guard,
             flags=flags,

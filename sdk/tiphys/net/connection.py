@@ -55,6 +55,7 @@ class ConnectionOwner(Protocol):
     draining: bool
     retiring: bool
     buffered: int
+    busy: int
 
     @property
     def connections(self) -> int: ...
@@ -131,6 +132,8 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         self._queue.clear()
         self._release()
+        if self._busy:
+            self._server.busy -= 1
         self._server.closed(self, self._peer)
 
     def pause_writing(self) -> None:
@@ -250,6 +253,7 @@ class Connection(asyncio.Protocol):
     def _start(self, item: tuple[HttpRequest, bool, bool]) -> None:
         request, keep_alive, http10 = item
         self._busy = True
+        self._server.busy += 1
         self.deadline = inf
         try:
             result = self._server.handler(request)
@@ -286,6 +290,7 @@ class Connection(asyncio.Protocol):
         keep_alive = keep_alive and not closing
         head = encode_head(response, keep_alive=keep_alive, http10=http10)
         self._busy = False
+        server.busy -= 1
         if not self._queue and not self._message_started:
             self._release()
         self.deadline = self._loop.time() + self._server.limits.idle_timeout

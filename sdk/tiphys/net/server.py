@@ -59,6 +59,8 @@ class HttpServer:
         self.retiring = False
         """Connections are still taken, and each is closed after its next answer."""
         self.buffered = 0
+        self.busy = 0
+        """Requests that have come and are not answered."""
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._clients: dict[str, ClientUse] = {}

@@ -151,6 +151,14 @@ def _parser() -> _Parser:
     own.add_argument(
         "--tiphys_loader", default="", metavar="MODULE:FUNCTION", help="loads a version's folder"
     )
+    own.add_argument(
+        "--tiphys_batching",
+        type=_bool,
+        nargs="?",
+        const=True,
+        default=False,
+        help="merge requests where the model takes any number of rows, unless --enable_batching says how",
+    )
     own.add_argument("--tiphys_max_body_bytes", type=int, default=HttpLimits().body_bytes)
     own.add_argument("--tiphys_exit_with_stdin", action="store_true", help="end when stdin is closed")
     # in a pod: the cluster's proxies go on sending requests for a moment after a pod was told to end (a local
@@ -315,6 +323,8 @@ def _batching(options: argparse.Namespace) -> BatchParameters | None:
     if not options.enable_batching:
         if options.batching_parameters_file:
             raise FlagError("You supplied --batching_parameters_file without --enable_batching")
+        if options.tiphys_batching:
+            return BatchParameters(enabled=True, open_only=True, num_batch_threads=cpus)
         return BatchParameters(num_batch_threads=cpus, max_enqueued_batches=1024)
     if not options.batching_parameters_file:
         return BatchParameters(enabled=True, num_batch_threads=cpus)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer import Balancer, CallBalancer, Settings
+from tiphys.serving.balancer import CallBalancer, HttpDriver, Settings
+from tiphys.serving.balancer.driver import start_driver
 from tiphys.serving.client import ServingClient
 from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
@@ -38,7 +39,7 @@ class LocalServing:
 
     def __init__(
         self,
-        balancer: Balancer,
+        balancer: HttpDriver,
         base: Path,
         name: str,
         flags: Sequence[str],
@@ -52,7 +53,10 @@ class LocalServing:
         if count > 1 and not any(flag.startswith("--model_config_file") for flag in flags):
             self._rollout = Rollout(name, base, self._pin, report)
             flags = [*flags, *self._rollout.flags]
-        self._base, self._flags = base, [_share_of(count), *flags]  # the last of a flag holds
+        self._base, self._flags = (
+            base,
+            [_share_of(count), "--tiphys_batching", *flags],
+        )  # the last of a flag holds
         self.name = name
         self._report = report
         self._stopping = stopping
@@ -200,6 +204,7 @@ def serve(
     *,
     replicas: int = 2,
     policy: str = "round-robin",
+    driver: str = "auto",
     grpc_port: int | None = None,
     guard: Guard | None = None,
     flags: Sequence[str] = (),
@@ -209,13 +214,14 @@ def serve(
 ) -> LocalServing:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
-    ``model_base_path`` holds one folder for each version, named by numbers. ``grpc_port``: that of gRPC, 0 takes a
+    ``model_base_path`` holds one folder for each version, named by numbers. ``driver``: what balances, one of
+    :data:`tiphys.serving.balancer.driver.DRIVERS`. ``grpc_port``: that of gRPC, 0 takes a
     free one, None is without. ``guard``: who may ask. ``flags`` are further flags of the model server. A replica that
     dies is replaced; ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
 
-    Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
+    Raises ServingError: TIP510 the address is taken, TIP511 unknown policy or driver, TIP518 a replica does not start,
     TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for, TIP530 no
-    grpcio.
+    grpcio, TIP531 HAProxy is asked for and does not start.
     """
     base = Path(model_base_path).absolute()
     _look_for_versions(base)
@@ -224,9 +230,9 @@ def serve(
     if replicas < 1:
         raise ServingError("TIP528", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     settings = Settings(guard=guard or Guard())
-    balancer = Balancer(
-        host, port, policy=policy, health_path=f"/v1/models/{name}", settings=settings
-    ).start()
+    balancer = start_driver(
+        driver, host, port, model=name, policy=policy, replicas=replicas, settings=settings, report=report
+    )
     calls = None
     if grpc_port is not None:
         try:

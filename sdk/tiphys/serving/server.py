@@ -78,6 +78,7 @@ class AsyncModelServer:
             limits=config.limits,
             on_error=lambda error: log.error("a request failed", exc_info=error),
         )
+        self.api.alone = lambda: self._busy() < 2
         self.grpc: GrpcServer | None = None
         self._reloader: asyncio.Task[None] | None = None
 
@@ -120,6 +121,10 @@ class AsyncModelServer:
             except Exception as error:  # noqa: BLE001 - the old configuration goes on
                 log.error("the new configuration cannot be used: %s", error)
 
+    def _busy(self) -> int:
+        """Requests and calls that have come and are not answered."""
+        return self.http.busy + (self.grpc.busy if self.grpc is not None else 0)
+
     def _probe_grpc_port(self) -> None:
         """Find out early that the port is taken: grpcio is imported only when the models are loaded."""
         port = self.config.grpc_port
@@ -139,6 +144,7 @@ class AsyncModelServer:
             log.warning("no gRPC API: grpcio is not installed")
             return
         api = GrpcApi(self.manager, self.api.metrics)
+        api.alone = self.api.alone
         server = GrpcServer(api, config.host, config.grpc_port, max_message_bytes=config.limits.body_bytes)
         try:
             await server.start()

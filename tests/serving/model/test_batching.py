@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from tiphys.serving.model import Code, ModelError, Signature, Tensor
-from tiphys.serving.model.batching import BatchParameters, BatchRunner
+from tiphys.serving.model.batching import QUEUE_FULL, BatchParameters, BatchRunner
+from tiphys.serving.model.servable import TensorInfo
 
 
 class Held:
@@ -26,7 +28,12 @@ class Held:
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
-        return {}
+        row, one = TensorInfo("DT_FLOAT", (-1,)), TensorInfo("DT_FLOAT", (1,))
+        return {
+            "s": Signature({"x": row}, {"y": row}),
+            "closed": Signature({"x": row}, {"y": one}),
+            "unknown": Signature({"x": TensorInfo("DT_FLOAT", None)}, {"y": row}),
+        }
 
     def run(self, signature: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x = inputs["x"]
@@ -246,3 +253,91 @@ def test_closing_gives_an_answer_to_all() -> None:
                 await task
 
     run(scenario, servable)
+
+
+@pytest.mark.parametrize("signature", ["closed", "unknown"])
+def test_by_itself_it_merges_what_is_open_alone(signature: str) -> None:
+    servable = Held()
+
+    async def scenario(runner: BatchRunner) -> None:
+        tasks = [asyncio.create_task(runner.run("s", floats(1)))]
+        await entered(servable)
+        tasks += [asyncio.create_task(runner.run("s", floats(value))) for value in (2, 3)]
+        tasks += [asyncio.create_task(runner.run(signature, floats(value))) for value in (4, 5)]
+        await entered(servable)
+        await entered(servable)  # of another kind: it waits for nobody
+        servable.go.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario, servable, open_only=True, num_batch_threads=3)
+    assert servable.batches == [[1], [4], [5], [2, 3]]
+
+
+def test_a_batch_that_waits_for_the_one_before_it_waits_in_a_queue_that_ends() -> None:
+    servable = Held()
+
+    async def scenario(runner: BatchRunner) -> None:
+        tasks = [asyncio.create_task(runner.run("s", floats(0)))]
+        await entered(servable)
+        tasks += [asyncio.create_task(runner.run("s", floats(value))) for value in range(1, 9)]
+        await asyncio.sleep(0)
+        with pytest.raises(ModelError, match=QUEUE_FULL):
+            await runner.run("s", floats(9))
+        servable.go.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario, servable, open_only=True, num_batch_threads=3, max_batch_size=4, max_enqueued_batches=2)
+    assert servable.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+class Watched(Held):
+    """Tells in which threads it ran; ``seconds``: how long it takes."""
+
+    def __init__(self) -> None:
+        super().__init__(held=False)
+        self.threads: list[bool] = []
+        self.seconds = 0.0
+
+    def run(self, signature: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        self.threads.append(threading.current_thread() is threading.main_thread())
+        time.sleep(self.seconds)
+        return super().run(signature, inputs)
+
+
+def test_who_is_alone_and_answered_at_once_needs_no_thread() -> None:
+    servable = Watched()
+
+    async def scenario(runner: BatchRunner) -> None:
+        async def ask(*values: float, alone: bool = True) -> bool:
+            told = await runner.run("s", floats(*values), alone=alone)
+            assert told["y"].values == [2 * value for value in values]
+            return servable.threads[-1]
+
+        assert not await ask(1, 2)  # nobody knows yet how long it takes
+        while not await ask(1, 2):  # this machine may be busy
+            pass
+        assert not await ask(1, 2, alone=False)
+        assert not await ask(*range(100))  # of so many nobody knows
+        servable.seconds = 0.05
+        while await ask(1, 2):
+            pass
+        servable.seconds = 0
+        for _ in range(20):  # others have waited: for a hundred times as long it is not tried again
+            assert not await ask(1, 2)
+        with pytest.raises(ModelError, match="negative"):
+            await runner.run("s", floats(-1), alone=True)
+
+    run(scenario, servable)
+    assert set(servable.threads) == {True, False}
+
+
+@pytest.mark.parametrize("parameters", [{"allowed_batch_sizes": (2, 1000)}, {"batch_timeout_micros": 1000}])
+def test_what_is_to_be_padded_or_to_wait_is_never_run_at_once(parameters: dict[str, Any]) -> None:
+    servable = Watched()
+
+    async def scenario(runner: BatchRunner) -> None:
+        for _ in range(20):
+            await runner.run("s", floats(1, 2), alone=True)
+
+    run(scenario, servable, **parameters)
+    assert servable.threads == [False] * 20

@@ -1,14 +1,17 @@
 """A load balancer for model servers: HTTP/1.1 and gRPC, endpoints that change while it runs.
 
-Why not HAProxy or nginx: the local stand-in for a Kubernetes Service must run from ``pip install`` alone,
-without root, and must change its endpoints without a reload. On a cluster Kubernetes does this work.
+The local stand-in for a Kubernetes Service must run from ``pip install`` alone, without root: it is built in.
+``tiphys serve`` takes HAProxy where it is installed (:mod:`tiphys.serving.balancer.driver`). On a cluster Kubernetes
+does this work.
 """
 
 from __future__ import annotations
 
 from tiphys.serving.balancer.calls import CallBalancer
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
+from tiphys.serving.balancer.driver import HttpDriver
 from tiphys.serving.balancer.facade import Balancer
+from tiphys.serving.balancer.haproxy import HaproxyBalancer
 from tiphys.serving.balancer.policy import Candidate, ConsistentHash, LeastRequest, Policy, RoundRobin
 from tiphys.serving.balancer.process import BalancerProcess
 
@@ -19,6 +22,8 @@ __all__ = [
     "CallBalancer",
     "Candidate",
     "ConsistentHash",
+    "HaproxyBalancer",
+    "HttpDriver",
     "LeastRequest",
     "Policy",
     "RoundRobin",

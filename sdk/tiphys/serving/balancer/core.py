@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         endpoints: list[EndpointStats]
 
 
-__all__ = ["HELD", "AsyncBalancer", "Settings"]
+__all__ = ["HELD", "SAFE_CALLS", "SAFE_METHODS", "AsyncBalancer", "Settings"]
 
 HELD = 0.05
 """Seconds between two looks whether there is a replica now, for what is held."""
@@ -57,8 +57,9 @@ _DROP = frozenset(
         b"upgrade",
     )
 )
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
-_SAFE_CALLS = (":predict", ":classify", ":regress", "/infer")
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+SAFE_CALLS = (":predict", ":classify", ":regress", "/infer")
+"""Ends of paths: these change nothing either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ class AsyncBalancer:
 
     async def _forward_to(self, request: HttpRequest, pin: VersionPin | None) -> HttpResponse:
         loop = asyncio.get_running_loop()
-        may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
+        may_repeat = request.method in SAFE_METHODS or request.path.lower().endswith(SAFE_CALLS)
         head_only = request.method == "HEAD"
         data = _encode(request, pin)
         key = key_of(self.policy, request)
@@ -210,7 +211,7 @@ class AsyncBalancer:
         while True:
             answer = await self._offer(data, key, may_repeat=may_repeat, head_only=head_only)
             if isinstance(answer, HttpResponse):
-                if request.path.lower().endswith(_SAFE_CALLS):
+                if request.path.lower().endswith(SAFE_CALLS):
                     self.shadow.copy(data)
                 return answer
             if loop.time() >= until:

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from tiphys.net.protobuf import WireError, bytes_field, int_field
 from tiphys.serving.rpc.messages import ModelSpec
 
-__all__ = ["VersionPin"]
+__all__ = ["VERBS", "VersionPin"]
 
-_VERBS = (":predict", ":classify", ":regress", "/metadata")
+VERBS = (":predict", ":classify", ":regress", "/metadata")
 _CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
 
 
@@ -26,7 +26,7 @@ class VersionPin:
         self._guard = threading.Lock()  # two balancers, of HTTP and of gRPC, have it
         models = dict.fromkeys((model, quote(model, safe="")))
         self._paths = {
-            f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in _VERBS
+            f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in VERBS
         }
         self._paths |= {f"/v2/models/{each}/infer": (f"/v2/models/{each}", "/infer") for each in models}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,14 +22,20 @@ __all__ = ["BatchParameters", "BatchRunner"]
 Outputs = dict[str, Tensor]
 _Key = tuple[object, ...]
 
+_QUICK = 0.001  # seconds: so long others may wait for one that is run on the loop
+_REST = 100  # times as long as it took: so long a model is not run there that made others wait
+
 QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchParameters:
-    """``enabled`` False: requests are not merged, ``max_enqueued_batches`` counts requests."""
+    """``enabled`` False: requests are not merged, ``max_enqueued_batches`` counts requests. ``open_only``: those alone
+    are merged whose signature has an open first dimension in all that goes in and comes out, and a batch waits for the
+    one before it: what comes meanwhile is one batch, not several."""
 
     enabled: bool = False
+    open_only: bool = False
     max_batch_size: int = 1000
     batch_timeout_micros: int = 0
     num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -41,7 +48,7 @@ class BatchParameters:
         return self.max_enqueued_batches * (self.max_batch_size if self.enabled else 1)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Task:
     key: _Key
     signature: str
@@ -65,23 +72,38 @@ class BatchRunner:
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self.batches = self.batched_rows = 0
+        self._open: dict[str, bool] = {}
+        self._merging: set[_Key] = set()  # kinds of which a batch runs, where the next one waits for it
+        self._quick = 0  # values of a request that the model answers at once
+        self._rests_until = 0.0
 
     @property
     def queued(self) -> int:
         return len(self._queue)
 
     async def run(
-        self, signature: str, inputs: Mapping[str, Tensor], timeout: float | None = None
+        self,
+        signature: str,
+        inputs: Mapping[str, Tensor],
+        timeout: float | None = None,
+        *,
+        alone: bool = False,
     ) -> Outputs:
-        """Run a request. Raises ModelError; UNAVAILABLE when the queue is full, DEADLINE_EXCEEDED when it
-        is not done in ``timeout`` seconds."""
+        """Run a request; ``alone``: nobody else waits for an answer. Raises ModelError; UNAVAILABLE when the queue is
+        full, DEADLINE_EXCEEDED when it is not done in ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         parameters = self.parameters
-        rows, key = _batchable(signature, inputs) if parameters.enabled else (0, ())
+        if alone and self._quick and not self._closed and (size := _size(inputs)) <= self._quick:
+            return self._at_once(signature, inputs, size)
+        rows = 0
+        key: _Key = ()
+        if parameters.enabled and (not parameters.open_only or self._is_open(signature)):
+            rows, key = _batchable(signature, inputs)
         weight = max(rows, 1) if parameters.enabled else 1
-        if self._free <= 0 and self._queued_rows + weight > max(parameters.capacity, weight):
+        full = self._free <= 0 or (key and key in self._merging)
+        if full and self._queued_rows + weight > max(parameters.capacity, weight):
             raise ModelError(Code.UNAVAILABLE, QUEUE_FULL)
-        if self._free <= 0 and self._queued_rows >= parameters.capacity:
+        if full and self._queued_rows >= parameters.capacity:
             raise ModelError(Code.UNAVAILABLE, QUEUE_FULL)
         task = _Task(key, signature, inputs, weight, loop.create_future(), loop.time())
         self._queue.append(task)
@@ -93,6 +115,20 @@ class BatchRunner:
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _is_open(self, signature: str) -> bool:
+        known = self._open.get(signature)
+        if known is None:
+            told = self.servable.signatures.get(signature)
+            shapes = (
+                []
+                if told is None
+                else [each.shape for each in (*told.inputs.values(), *told.outputs.values())]
+            )
+            known = bool(shapes) and all(shape and shape[0] == -1 for shape in shapes)
+            if told is not None:
+                self._open[signature] = known
+        return known
 
     async def close(self) -> None:
         """Give up what still waits or runs."""
@@ -124,9 +160,14 @@ class BatchRunner:
         if not self._queue:
             return []
         first = self._queue[0]
+        if self._merging and first.key in self._merging:
+            found = next((task for task in self._queue if task.key not in self._merging), None)
+            if found is None:
+                return None
+            first = found
         parameters = self.parameters
         if not first.key:
-            self._queue.popleft()
+            self._queue.remove(first)
             self._queued_rows -= first.rows
             return [first]
         chosen: list[_Task] = []
@@ -160,11 +201,14 @@ class BatchRunner:
         loop = asyncio.get_running_loop()
         self.batches += 1
         self.batched_rows += sum(task.rows for task in batch)
+        if self.parameters.open_only and batch[0].key:
+            self._merging.add(batch[0].key)
         try:
             results = await loop.run_in_executor(self._executor, self._compute, batch)
         except (asyncio.CancelledError, RuntimeError):  # closed, or the executor is shut down
             results = [ModelError(Code.UNAVAILABLE, "The server is stopping")] * len(batch)
         self._free += 1
+        self._merging.discard(batch[0].key)
         for task, result in zip(batch, results, strict=True):
             if task.future.done():
                 continue
@@ -174,20 +218,48 @@ class BatchRunner:
                 task.future.set_result(result)
         self._dispatch(loop)
 
+    def _at_once(self, signature: str, inputs: Mapping[str, Tensor], size: int) -> Outputs:
+        self.batches += 1
+        self.batched_rows += 1
+        began = time.monotonic()
+        found = self._single(signature, inputs)
+        took = time.monotonic() - began
+        self._took(size, took)
+        if took > _QUICK:
+            self._rests_until = began + _REST * (took - _QUICK)
+        if isinstance(found, ModelError):
+            raise found
+        return found
+
+    def _took(self, size: int, seconds: float) -> None:
+        if self.parameters.allowed_batch_sizes or self.parameters.batch_timeout_micros:
+            return  # it is to be padded, or to wait for others
+        if seconds > _QUICK:
+            self._quick = min(self._quick, size // 2)
+        elif size > self._quick and time.monotonic() > self._rests_until:
+            self._quick = size
+
     # ---- in a thread
     def _compute(self, batch: list[_Task]) -> Sequence[Outputs | ModelError]:
         if len(batch) == 1 and not self.parameters.allowed_batch_sizes:
-            return [self._single(batch[0])]
+            return [self._timed(batch[0])]
         try:
             return self._merged(batch)
         except ModelError as error:
             if len(batch) == 1:
                 return [error]
-            return [self._single(task) for task in batch]  # one bad request must not fail the others
+            # one bad request must not fail the others
+            return [self._single(task.signature, task.inputs) for task in batch]
 
-    def _single(self, task: _Task) -> Outputs | ModelError:
+    def _timed(self, task: _Task) -> Outputs | ModelError:
+        began = time.monotonic()
+        found = self._single(task.signature, task.inputs)
+        self._took(_size(task.inputs), time.monotonic() - began)
+        return found
+
+    def _single(self, signature: str, inputs: Mapping[str, Tensor]) -> Outputs | ModelError:
         try:
-            return self.servable.run(task.signature, task.inputs)
+            return self.servable.run(signature, inputs)
         except ModelError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a bug in the model's code is the client's INTERNAL
@@ -216,6 +288,14 @@ class BatchRunner:
                     f"of the input tensors: {name}",
                 )
         return _split(outputs, sizes)
+
+
+def _size(inputs: Mapping[str, Tensor]) -> int:
+    """Of the values, in numbers or bytes of text."""
+    return sum(
+        sum(map(len, tensor.values)) if tensor.dtype == "DT_STRING" else len(tensor.values)
+        for tensor in inputs.values()
+    )
 
 
 def _batchable(signature: str, inputs: Mapping[str, Tensor]) -> tuple[int, _Key]:

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -61,6 +61,8 @@ class RestApi:
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
+        self.alone: Callable[[], bool] = lambda: False
+        """Whether nobody waits but whoever is asking."""
         self._lane = Lane()
         self._cors = (
             (
@@ -157,7 +159,7 @@ class RestApi:
                         read.whole, body, wanted, size=len(body), apart=True
                     )
                 started = time.perf_counter()
-                outputs = await runner.run(key or DEFAULT_SIGNATURE, inputs, self.timeout)
+                outputs = await runner.run(key or DEFAULT_SIGNATURE, inputs, self.timeout, alone=self.alone())
                 self.metrics.runtime(name, time.perf_counter() - started)
             return layout, outputs
 
@@ -195,7 +197,9 @@ class RestApi:
             with self.manager.use(name, version) as (found, runner):
                 signature = _signature(runner.servable.signatures, wanted.signature)
                 inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
-                return found.number, await runner.run(wanted.signature, inputs, self.timeout)
+                return found.number, await runner.run(
+                    wanted.signature, inputs, self.timeout, alone=self.alone()
+                )
 
         version, outputs = await self.manager.answered(name, number, "", ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
@@ -214,7 +218,7 @@ class RestApi:
                 key = asked or DEFAULT_SIGNATURE
                 call = examples.Classify if match[4] == "classify" else examples.Regress
                 plan = call(key, runner.servable.signatures)
-                outputs = await runner.run(key, {plan.input: batch}, self.timeout)
+                outputs = await runner.run(key, {plan.input: batch}, self.timeout, alone=self.alone())
             return plan.answer(outputs, batch.shape[0])
 
         return await self.manager.answered(name, number, label, ask)

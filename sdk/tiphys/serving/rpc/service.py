@@ -37,6 +37,8 @@ class GrpcApi:
     def __init__(self, manager: Manager, metrics: ServerMetrics) -> None:
         self.manager = manager
         self.metrics = metrics
+        self.alone: Callable[[], bool] = lambda: False
+        """Whether nobody waits but whoever is asking."""
 
     def calls(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -68,7 +70,7 @@ class GrpcApi:
                 if signature is None:
                     raise ModelError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
                 _check_inputs(signature, request)
-                return version.number, await runner.run(key, request.inputs, timeout)
+                return version.number, await runner.run(key, request.inputs, timeout, alone=self.alone())
 
         answering, outputs = await self.manager.answered(name, number, label, ask)
         if request.output_filter:
@@ -95,7 +97,7 @@ class GrpcApi:
         async def ask(asked: int | None) -> bytes:
             with self.manager.use(name, asked) as (version, runner):
                 plan = call(key, runner.servable.signatures)
-                outputs = await runner.run(key, {plan.input: batch}, timeout)
+                outputs = await runner.run(key, {plan.input: batch}, timeout, alone=self.alone())
             rows = plan.rows(outputs, batch.shape[0])
             return messages.results_response((name, version.number, key), rows)
 
@@ -112,7 +114,7 @@ class GrpcApi:
                 plans = inference_plans(tasks, runner.servable.signatures)
                 batch, results = messages.examples_of(data), []
                 for key, (method, plan) in plans.items():
-                    outputs = await runner.run(key, {plan.input: batch}, timeout)
+                    outputs = await runner.run(key, {plan.input: batch}, timeout, alone=self.alone())
                     rows = plan.rows(outputs, batch.shape[0])
                     results.append(((name, version.number, key), method, rows))
             return messages.inference_response(results)
@@ -202,6 +204,8 @@ class GrpcServer:
         self._max_bytes = max_message_bytes
         self._server: Any = None
         self._stopping = asyncio.Event()
+        self.busy = 0
+        """Calls that have come and are not answered."""
 
     async def start(self) -> None:
         """Import grpcio in a thread (it takes a moment), bind, serve. Raises RuntimeError or OSError when the
@@ -241,12 +245,15 @@ class GrpcServer:
         codes = {code.value[0]: code for code in grpc.StatusCode}
 
         async def handle(data: bytes, context: Any) -> bytes:
+            self.busy += 1
             try:
                 return await call(data, context.time_remaining())
             except ModelError as error:
                 code, message = error.code, error.message
             except WireError as error:
                 code, message = Code.INTERNAL, f"Failed to parse the request: {error}"
+            finally:
+                self.busy -= 1
             result: bytes = await context.abort(codes[code.value], message)
             return result
 
