@@ -138,7 +138,7 @@ class AsyncModelServer:
         if not installed():
             log.warning("no gRPC API: grpcio is not installed")
             return
-        api = GrpcApi(self.manager, self.api.metrics)
+        api = GrpcApi(self.manager, self.api.metrics, self.api.lane)
         server = GrpcServer(api, config.host, config.grpc_port, max_message_bytes=config.limits.body_bytes)
         try:
             await server.start()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiphys.serving.model.servable import Signature, Tensor, TensorInfo
-from tiphys.serving.rest.open_inference import InferenceRequest, inference_answer
+from tiphys.serving.rest.open_inference import inference_answer, inference_request
 from tiphys.serving.server import ModelServer
 
 Start = Callable[..., ModelServer]
@@ -115,7 +115,7 @@ def test_the_examples_of_the_specification() -> None:
         ],
         "outputs": [{"name": "output0"}],
     }
-    request = InferenceRequest.of(document)
+    request = inference_request(document)
     signature = Signature(
         {"input0": TensorInfo("DT_UINT32", None), "input1": TensorInfo("DT_BOOL", None)},
         {"output0": TensorInfo("DT_FLOAT", None)},

@@ -61,7 +61,7 @@ class RestApi:
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
-        self._lane = Lane()
+        self.lane = Lane()
         self._cors = (
             (
                 (b"Access-Control-Allow-Origin", b"*"),
@@ -144,7 +144,7 @@ class RestApi:
             with self.manager.use(name, version) as (_, runner):
                 signatures, key = runner.servable.signatures, asked
                 if document is not None:
-                    layout, inputs = await self._lane.do(
+                    layout, inputs = await self.lane.do(
                         read.predict_inputs,
                         document,
                         _signature(signatures, asked).inputs,
@@ -153,7 +153,7 @@ class RestApi:
                     )
                 else:
                     wanted = {each: {**signature.inputs} for each, signature in signatures.items()}
-                    key, layout, inputs = await self._lane.do(
+                    key, layout, inputs = await self.lane.do(
                         read.whole, body, wanted, size=len(body), apart=True
                     )
                 started = time.perf_counter()
@@ -164,7 +164,7 @@ class RestApi:
         layout, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
-        return await self._lane.do(render, outputs, size=rows * 8, apart=True)
+        return await self.lane.do(render, outputs, size=rows * 8, apart=True)
 
     # ---- the Open Inference Protocol
     def _open(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse | Awaitable[HttpResponse]:
@@ -189,24 +189,24 @@ class RestApi:
         name, number = open_inference.model_of(asked)
         body = await self._sent(request)
         document = await self._document(body)
-        wanted = await self._lane.do(open_inference.InferenceRequest.of, document, size=len(body))
+        wanted = await self.lane.do(open_inference.inference_request, document, size=len(body))
 
         async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
             with self.manager.use(name, version) as (found, runner):
                 signature = _signature(runner.servable.signatures, wanted.signature)
-                inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
+                inputs = await self.lane.do(wanted.tensors, signature, size=len(body))
                 return found.number, await runner.run(wanted.signature, inputs, self.timeout)
 
         version, outputs = await self.manager.answered(name, number, "", ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
-        return await self._lane.do(
+        return await self.lane.do(
             open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
         )
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
         document = await self._document(body)
         asked = read.signature_name(document)
-        batch = await self._lane.do(examples.read, document, size=len(body))
+        batch = await self.lane.do(examples.read, document, size=len(body))
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> bytes:
@@ -221,14 +221,14 @@ class RestApi:
 
     async def _document(self, body: bytes) -> JsonObject:
         """The request's document. Raises ModelError INVALID_ARGUMENT."""
-        document = await self._lane.do(read.parse_fast, body, size=len(body))
+        document = await self.lane.do(read.parse_fast, body, size=len(body))
         if document is None:
-            document = await self._lane.do(read.parse_with_care, body, size=len(body) * _CARE)
+            document = await self.lane.do(read.parse_with_care, body, size=len(body) * _CARE)
         return document
 
     def close(self) -> None:
         """End what works beside the loop."""
-        self._lane.close()
+        self.lane.close()
 
     async def _sent(self, request: HttpRequest) -> bytes:
         """The body of a request. Raises ModelError INVALID_ARGUMENT."""

@@ -29,14 +29,17 @@ from tiphys.net.protobuf import (
 )
 from tiphys.serving.model.manager import ModelConfig, Version
 from tiphys.serving.model.meta_graph import DTYPES
+from tiphys.serving.model.packed import TYPECODES, settled, unpacked
 from tiphys.serving.model.servable import (
     CLASSIFY,
     COMPLEX,
+    MAX_RANK,
     Code,
     ModelError,
     Signature,
     Tensor,
     TensorInfo,
+    fits,
     type_name,
 )
 
@@ -58,15 +61,13 @@ __all__ = [
 ]
 
 _NUMBERS = {name: value for value, name in DTYPES.items()}
-# dtype -> (array typecode, the TensorProto field that holds it, how that field packs it)
+# dtype -> (the TensorProto field that holds it, how that field packs it)
 _KINDS = {
-    "DT_FLOAT": ("f", 5, "f"), "DT_DOUBLE": ("d", 6, "d"),
-    "DT_INT8": ("b", 7, "v"), "DT_INT16": ("h", 7, "v"), "DT_INT32": ("i", 7, "v"),
-    "DT_UINT8": ("B", 7, "v"), "DT_UINT16": ("H", 7, "v"),
-    "DT_INT64": ("q", 10, "v"), "DT_BOOL": ("B", 11, "v"),
-    "DT_UINT32": ("I", 16, "v"), "DT_UINT64": ("Q", 17, "v"),
-    "DT_HALF": ("H", 13, "v"),
-    "DT_COMPLEX64": ("f", 9, "f"), "DT_COMPLEX128": ("d", 12, "d"),
+    "DT_FLOAT": (5, "f"), "DT_DOUBLE": (6, "d"),
+    "DT_INT8": (7, "v"), "DT_INT16": (7, "v"), "DT_INT32": (7, "v"), "DT_UINT8": (7, "v"), "DT_UINT16": (7, "v"),
+    "DT_INT64": (10, "v"), "DT_BOOL": (11, "v"), "DT_UINT32": (16, "v"), "DT_UINT64": (17, "v"),
+    "DT_HALF": (13, "v"),
+    "DT_COMPLEX64": (9, "f"), "DT_COMPLEX128": (12, "d"),
 }  # fmt: skip
 _STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
 
@@ -122,34 +123,25 @@ def read_tensor(message: memoryview) -> Tensor:
     kind = _KINDS.get(dtype)
     if kind is None:
         raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(dtype)} are not supported")
-    code, field, packing = kind
+    field, packing = kind
+    code = TYPECODES[dtype]
     width = 2 if dtype in COMPLEX else 1
     if content:
-        values = array(code)
-        if len(content) != count * width * values.itemsize:
+        if len(content) != count * width * array(code).itemsize:
             raise _malformed(f"{len(content)} bytes for {count} values of {type_name(dtype)}")
-        values.frombytes(content)
-        return _tensor(dtype, shape, values)
-    return _tensor(dtype, shape, _fill(_values(message, field, code, packing), count, 0, width))
+        return Tensor(dtype, shape, unpacked(dtype, content))
+    values = _fill(_values(message, field, code, packing), count, 0, width)
+    return Tensor(dtype, shape, settled(dtype, values))
 
 
 def _malformed(why: str) -> ModelError:
     return ModelError(Code.INVALID_ARGUMENT, f"tensor parsing error: {why}")
 
 
-def _tensor(dtype: str, shape: tuple[int, ...], values: array[Any]) -> Tensor:
-    if dtype == "DT_HALF":
-        values = array("f", struct.unpack(f"={len(values)}e", values.tobytes()))
-    return Tensor(dtype, shape, values.tobytes() if dtype in ("DT_UINT8", "DT_BOOL") else values)
-
-
 def _shape(message: memoryview) -> tuple[int, ...]:
     sizes = tuple(number(dim, 1) for dim in messages(message, 2))
-    total = 1
-    for size in sizes:
-        total *= size
-        if size < 0 or total > 2**40 or len(sizes) > 254:
-            raise _malformed(f"a tensor cannot have the shape {list(sizes)}")
+    if not fits(sizes):
+        raise _malformed(f"a tensor cannot have the shape {list(sizes[:MAX_RANK])}")
     return sizes
 
 
@@ -220,7 +212,7 @@ def write_tensor(tensor: Tensor) -> bytes:
     kind = _KINDS.get(tensor.dtype)
     if kind is None:
         raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(tensor.dtype)} are not supported")
-    _, field, packing = kind
+    field, packing = kind
     if not len(values):
         return head
     if packing == "v":

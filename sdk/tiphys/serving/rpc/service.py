@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
@@ -22,21 +23,26 @@ from tiphys.serving.model.servable import (
     Tensor,
 )
 from tiphys.serving.rest.examples import Classify, Regress
+from tiphys.serving.rest.lane import Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
+from tiphys.serving.rpc.inference import SERVICE, InferenceApi
 from tiphys.serving.rpc.plans import inference_plans
 
 __all__ = ["GrpcApi", "GrpcServer", "installed"]
 
+_SAID = 6000  # bytes, percent-encoded, of the 8192 that headers may have
+_PRINTABLE = bytes(each for each in range(32, 127) if each != ord("%"))
 Handler = Callable[[bytes, float | None], Awaitable[bytes]]
 
 
 class GrpcApi:
     """The calls, as functions from bytes to bytes. Raise ModelError."""
 
-    def __init__(self, manager: Manager, metrics: ServerMetrics) -> None:
+    def __init__(self, manager: Manager, metrics: ServerMetrics, lane: Lane) -> None:
         self.manager = manager
         self.metrics = metrics
+        self._inference = InferenceApi(manager, metrics, lane)
 
     def calls(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -51,6 +57,7 @@ class GrpcApi:
                 "GetModelStatus": self.status,
                 "HandleReloadConfigRequest": self.reload,
             },
+            SERVICE: self._inference.calls(),
         }
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
@@ -185,6 +192,15 @@ def _check_inputs(signature: Signature, request: messages.PredictRequest) -> Non
         seen.add(alias)
 
 
+def _said(message: str) -> str:
+    """An error's text, cut to what gRPC takes: of more a client's library ends the connection, which is that of others
+    where a balancer is the client."""
+    message = message[:_SAID]
+    while len(quote_from_bytes(message.encode("utf-8", "replace"), _PRINTABLE)) > _SAID:
+        message = message[: len(message) // 2]
+    return message
+
+
 def installed() -> bool:
     """Whether grpcio is there."""
     from importlib.util import find_spec
@@ -247,7 +263,7 @@ class GrpcServer:
                 code, message = error.code, error.message
             except WireError as error:
                 code, message = Code.INTERNAL, f"Failed to parse the request: {error}"
-            result: bytes = await context.abort(codes[code.value], message)
+            result: bytes = await context.abort(codes[code.value], _said(message))
             return result
 
         return handle
