@@ -80,7 +80,7 @@ def few_fields(data: memoryview, most: int = FEW) -> Iterator[tuple[int, int | m
     """:func:`fields`, if there are no more than ``most``. Raises WireError."""
     for count, found in enumerate(fields(data)):
         if count == most:
-            raise WireError(f"there are more than {most} fields")
+            raise WireError("there are too many fields")
         yield found
 
 

@@ -17,6 +17,7 @@ from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, open_inference, read, write
+from tiphys.serving.rest.kserve import kserve_answer
 from tiphys.serving.rest.lane import HUGE, Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 
@@ -45,7 +46,8 @@ _ORIGIN = re.compile(rb"https?://")
 
 
 class RestApi:
-    """Answers requests. ``timeout`` is --rest_api_timeout_in_ms in seconds; None waits for ever."""
+    """Answers requests. ``timeout`` is --rest_api_timeout_in_ms in seconds; None waits for ever. ``kserve``: which
+    models there are and whether they are ready is told as KServe's V1 has it."""
 
     def __init__(
         self,
@@ -55,12 +57,14 @@ class RestApi:
         cors: bool = False,
         metrics_path: str = "/monitoring/prometheus/metrics",
         max_body_bytes: int = 128 * 1024 * 1024,
+        kserve: bool = False,
     ) -> None:
         self.manager = manager
         self.timeout = timeout
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
+        self.kserve = kserve
         self.lane = Lane()
         self._cors = (
             (
@@ -86,6 +90,8 @@ class RestApi:
         if request.method == "POST":
             return self._call(request, path)
         try:
+            if request.method == "GET" and self.kserve and (told := kserve_answer(path, self.manager)):
+                return HttpResponse(200, told, headers=self._cors)
             if request.method == "GET" and (match := _ABOUT.fullmatch(path)):
                 return HttpResponse(200, self._about(match), headers=self._cors)
             raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: {request.method} {path}")
