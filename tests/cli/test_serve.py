@@ -43,6 +43,14 @@ raise SystemExit(main(sys.argv[1:]))
 """
 
 
+def test_it_may_be_kserves_api(monkeypatch: Any) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("tiphys.serving.serve_forever", lambda *_, **options: given.update(options) or 0)
+    assert main(["serve", "folder"]) == 0 and given["flags"] == []
+    assert main(["serve", "folder", "--kserve-v1"]) == 0
+    assert given["flags"] == ["--tiphys_protocol=kserve-v1"]
+
+
 def test_a_model_of_the_registry_is_followed_until_a_signal(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     for number in (1, 2):

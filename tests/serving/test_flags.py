@@ -204,3 +204,11 @@ def test_what_is_to_log_requests_is_refused_as_by_the_released_server(tmp_path: 
     )
     with pytest.raises(FlagError, match="No request-logger-creator provided"):
         options(f"--model_config_file={file}")
+
+
+def test_whose_api_it_is() -> None:
+    assert options("--model_base_path=/m").config.kserve is False
+    assert options("--model_base_path=/m", "--tiphys_protocol=tensorflow").config.kserve is False
+    assert options("--model_base_path=/m", "--tiphys_protocol=kserve-v1").config.kserve is True
+    with pytest.raises(FlagError, match="invalid choice: 'kserve-v2'"):
+        options("--model_base_path=/m", "--tiphys_protocol=kserve-v2")

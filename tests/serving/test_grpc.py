@@ -323,3 +323,39 @@ def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_p
     assert caught.value.details() == "No request-logger-creator provided."
     (version,) = models.GetModelStatus(status, timeout=20).model_version_status
     assert (version.version, version.state, version.status.error_code) == (1, 30, 0)
+
+
+def many_parts(count: int) -> bytes:
+    """A Predict of one value, in a message of as many fields."""
+    return wire.bytes_field(
+        2,
+        wire.bytes_field(1, b"x")
+        + wire.bytes_field(
+            2, bytes(tensor_bytes(1, [1, 1], struct.pack("<Bf", 5 << 3 | 5, 1.5))) + b"\x78\x01" * count
+        ),
+    )
+
+
+def test_what_is_dear_to_read_holds_nobody_up(model_server: Start, channel: Any, grpc: Any) -> None:
+    """A request of a million small fields, and small ones beside it: these are answered first."""
+    predict = channel(model_server(grpc_port=0)).unary_unary("/tensorflow.serving.PredictionService/Predict")
+    small = spec() + x(1.0)
+    assert not messages.is_light(many_parts(messages.MOST * 3)) and messages.is_light(small)
+    large = predict.future(spec() + many_parts(1_000_000), timeout=120)
+    for _ in range(20):
+        predict(small, timeout=120)
+    assert not large.done()
+    (answer,) = wire.message_map(memoryview(large.result()), 1).values()
+    assert list(messages.read_tensor(answer).values) == [2.75]
+
+
+@pytest.mark.parametrize(
+    "method", ["PredictionService/Predict", "PredictionService/Classify", "ModelService/GetModelStatus"]
+)
+def test_a_request_is_a_few_fields(model_server: Start, channel: Any, grpc: Any, method: str) -> None:
+    call = channel(model_server(grpc_port=0)).unary_unary(f"/tensorflow.serving.{method}")
+    with pytest.raises(grpc.RpcError) as told:
+        call(spec() + b"\x78\x01" * messages.MOST, timeout=60)
+    assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT and "fields" in told.value.details()
+    with pytest.raises(wire.WireError):
+        messages.ModelSpec.read(memoryview(spec() + b"\x78\x01" * messages.MOST))

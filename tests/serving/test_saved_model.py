@@ -249,3 +249,37 @@ def test_a_folder_that_is_no_saved_model(tmp_path: Path) -> None:
     with pytest.raises(ServingError) as caught:
         server(tmp_path).start()
     assert "version 1 of model m cannot be loaded" in caught.value.cause
+
+
+def test_a_client_of_triton_gets_every_type(base: Path) -> None:
+    client = pytest.importorskip("tritonclient.grpc")
+    import numpy as np
+
+    given = {
+        "text": ("BYTES", np.array([b"a\0b", b"\xff"], object)),
+        "whole": ("INT64", np.array([[2**62, -1], [0, 1]])),
+        "flag": ("BOOL", np.array([True, False])),
+        "real": ("FP64", np.array([1.5, -2.0])),
+        "small": ("INT8", np.array([-128, 127], np.int8)),
+    }
+    inputs = []
+    for name, (datatype, value) in given.items():
+        inputs.append(client.InferInput(name, list(value.shape), datatype))
+        inputs[-1].set_data_from_numpy(value)
+    with server(base, grpc_port=0) as running:
+        triton = client.InferenceServerClient(running.grpc_address)
+        answer = triton.infer("m", inputs, parameters={"signature_name": "echo"})
+        for name, (_, value) in given.items():
+            assert answer.as_numpy(name).tolist() == value.tolist()
+        assert answer.as_numpy("half").dtype == np.float16
+        assert answer.as_numpy("half").tolist() == [1.5, -2.0]
+        half = client.InferInput("half", [2], "FP16")
+        half.set_data_from_numpy(np.array([1.5, 2], np.float16))
+        with pytest.raises(client.InferenceServerException, match="the inputs are fine, half, wave"):
+            triton.infer("m", [half], parameters={"signature_name": "waves"})
+        # TensorFlow, too, is asked to say no, and not to end
+        images = client.InferInput("images", [1, 7], "UINT8")
+        images.set_data_from_numpy(np.zeros((1, 7), np.uint8))
+        with pytest.raises(client.InferenceServerException, match="INVALID_ARGUMENT"):
+            triton.infer("m", [images])
+        triton.close()

@@ -56,6 +56,11 @@ def register(subparsers: Any) -> None:
         help="run each request by itself; else those that wait are run as one where the model takes any number of rows",
     )
     parser.add_argument(
+        "--kserve-v1",
+        action="store_true",
+        help="tell of models and their readiness as KServe's V1 does (its V2 is there in any case)",
+    )
+    parser.add_argument(
         "--tls-cert", default="", metavar="FILE", help="answer HTTPS with this certificate (PEM)"
     )
     parser.add_argument(
@@ -103,7 +108,7 @@ def handle(options: argparse.Namespace) -> int:
             driver=options.driver,
             grpc_port=options.grpc_port,
             guard=guard,
-            flags=flags,
+            flags=[*flags, *(["--tiphys_protocol=kserve-v1"] if options.kserve_v1 else [])],
             report=_report,
         )
     return code

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 __all__ = [
+    "FEW",
     "WireError",
     "bytes_field",
+    "few_fields",
     "fields",
     "float_field",
     "int_field",
@@ -68,6 +70,18 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise WireError("a field is cut off")
         yield key >> 3, data[at : at + size]
         at += size
+
+
+FEW = 100_000
+"""Fields of a message that a stranger sent: each takes two bytes or more of it, and a hundred times as much here."""
+
+
+def few_fields(data: memoryview, most: int = FEW) -> Iterator[tuple[int, int | memoryview]]:
+    """:func:`fields`, if there are no more than ``most``. Raises WireError."""
+    for count, found in enumerate(fields(data)):
+        if count == most:
+            raise WireError("there are too many fields")
+        yield found
 
 
 def messages(data: memoryview, wanted: int) -> Iterator[memoryview]:

@@ -120,7 +120,10 @@ class ServingClient:
 
     def status(self) -> list[VersionStatus]:
         """The versions that the server knows."""
-        rows = self._field(self._ask("GET", self._path), "model_version_status")
+        document = self._ask("GET", self._path)
+        if document.get("ready") is True:  # KServe's V1 says no more there
+            document = self._ask("GET", f"{self._path}/versions")
+        rows = self._field(document, "model_version_status")
         try:
             return [
                 VersionStatus(

@@ -28,6 +28,7 @@ __all__ = ["FlagError", "Options", "parse"]
 
 log = logging.getLogger("tiphys.serving")
 T = TypeVar("T")
+_PROTOCOLS = ("tensorflow", "kserve-v1")
 _METRICS = "/monitoring/prometheus/metrics"
 
 
@@ -159,6 +160,12 @@ def _parser() -> _Parser:
         default=False,
         help="merge requests where the model takes any number of rows, unless --enable_batching says how",
     )
+    own.add_argument(
+        "--tiphys_protocol",
+        choices=_PROTOCOLS,
+        default=_PROTOCOLS[0],
+        help="whose paths below /v1/models, where they differ (default: %(default)s)",
+    )
     own.add_argument("--tiphys_max_body_bytes", type=int, default=HttpLimits().body_bytes)
     own.add_argument("--tiphys_exit_with_stdin", action="store_true", help="end when stdin is closed")
     # in a pod: the cluster's proxies go on sending requests for a moment after a pod was told to end (a local
@@ -227,6 +234,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         reload_seconds=options.model_config_file_poll_wait_seconds,
         limits=HttpLimits(body_bytes=options.tiphys_max_body_bytes),
         metrics_path=metrics,
+        kserve=options.tiphys_protocol != _PROTOCOLS[0],
         loader=_loader(options.tiphys_loader)
         if options.tiphys_loader
         else partial(load_saved_model, options=session, warm=options.enable_model_warmup),

@@ -48,6 +48,8 @@ class ServerConfig:
     """Reads the models anew every ``reload_seconds``; what it raises is logged and changes nothing."""
     reload_seconds: float = 0.0
     limits: HttpLimits = field(default_factory=HttpLimits)
+    kserve: bool = False
+    """KServe's V1 where that and TensorFlow Serving's API differ (:mod:`tiphys.serving.rest.kserve`)."""
 
 
 class AsyncModelServer:
@@ -70,6 +72,7 @@ class AsyncModelServer:
             cors=config.cors,
             metrics_path=config.metrics_path,
             max_body_bytes=config.limits.body_bytes,
+            kserve=config.kserve,
         )
         self.http = HttpServer(
             self.api,
@@ -143,8 +146,7 @@ class AsyncModelServer:
         if not installed():
             log.warning("no gRPC API: grpcio is not installed")
             return
-        api = GrpcApi(self.manager, self.api.metrics)
-        api.alone = self.api.alone
+        api = GrpcApi(self.manager, self.api.metrics, self.api.lane, self.api.alone)
         server = GrpcServer(api, config.host, config.grpc_port, max_message_bytes=config.limits.body_bytes)
         try:
             await server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import threading
 import time
 from collections import Counter
@@ -16,12 +17,15 @@ from typing import Any
 import pytest
 
 from tiphys.errors import ServingError
+from tiphys.net.protobuf import bytes_field, messages, text
 from tiphys.server.certificate import own_certificate
 from tiphys.serving import Guard, serve
 from tiphys.serving.balancer import CallBalancer, Settings
+from tiphys.serving.balancer.pin import VersionPin
 
 grpc = pytest.importorskip("grpc")
 
+INFER = "/inference.GRPCInferenceService/ModelInfer"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 FAKE = "--tiphys_loader=tiphys.serving.model.fake:load"
@@ -130,7 +134,9 @@ def test_what_changes_nothing_is_asked_again_and_nothing_else(replica: Any, ask:
     first.does = lost
     with CallBalancer("127.0.0.1", 0, endpoints=[first.address, second.address]) as balancer:
         assert {ask(balancer) for _ in range(6)} == {b"second:x"}
-        time.sleep(1.1)  # then the first is tried again
+        time.sleep(1.1)
+        assert {ask(balancer, method=INFER) for _ in range(6)} == {b"second:x"} and first.seen[INFER]
+        time.sleep(2.1)  # then the first is tried again
         outcomes = set()
         for _ in range(4):
             try:
@@ -214,3 +220,38 @@ def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: 
             for each in clients:
                 each.result()
         assert {tuple(each) for each in answered} == {(2.5, 4.5)}
+
+
+def test_the_open_inference_protocol_is_balanced_and_gets_the_version_that_is_named(tmp_path: Path) -> None:
+    for number, offset in ((1, 2), (2, 3)):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "fake.json").write_text(f'{{"offset": {offset}}}')
+    contents = bytes_field(6, struct.pack("<f", 1.0))
+    shape = bytes_field(3, b"\x01\x01")
+    x = bytes_field(5, bytes_field(1, b"x") + bytes_field(2, b"FP32") + shape + bytes_field(5, contents))
+    two = BOTH.format(base=tmp_path)
+    (tmp_path / "models.config").write_text(two)
+    flags = [FAKE, f"--model_config_file={tmp_path / 'models.config'}"]
+    with (
+        serve(tmp_path, "m", port=0, grpc_port=0, replicas=2, flags=flags) as serving,
+        grpc.insecure_channel(serving.grpc_address) as channel,
+    ):
+        infer = channel.unary_unary(INFER)
+
+        def answer() -> tuple[str, bytes]:
+            found = memoryview(infer(bytes_field(1, b"m") + x, timeout=20))
+            (output,) = messages(found, 5)
+            return text(found, 2), b"".join(messages(next(messages(output, 5)), 6))
+
+        newest = ("2", struct.pack("<f", 3.5))
+        assert {answer() for _ in range(4)} == {newest}
+        serving._pin(VersionPin("m", 1))
+        assert {answer() for _ in range(4)} == {("1", struct.pack("<f", 2.5))}
+        os.kill(serving.pids()[0], signal.SIGKILL)
+        assert {answer() for _ in range(50)} == {("1", struct.pack("<f", 2.5))}
+        serving._pin(None)
+        assert {answer() for _ in range(4)} == {newest}
+
+
+BOTH = """model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow"
+model_version_policy {{ all {{ }} }} }} }}"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tiphys.net.protobuf import bytes_field, text
 from tiphys.serving.balancer.pin import VersionPin
 
 PIN = VersionPin("a/b", 7)
@@ -65,3 +66,29 @@ def test_messages() -> None:
     data = asked.SerializeToString()
     assert PIN.message("/tensorflow.serving.ModelService/GetModelStatus", data) == data
     assert PIN.message(service + "Predict", b"\xff\xff") == b"\xff\xff"
+
+
+def test_messages_of_the_open_inference_protocol() -> None:
+    """A text is what its last field says."""
+    service = "/inference.GRPCInferenceService/"
+    asked = bytes_field(1, b"a/b") + bytes_field(3, b"42")
+    for method in ("ModelInfer", "ModelMetadata"):
+        found = memoryview(PIN.message(service + method, asked))
+        assert [text(found, each) for each in (1, 2, 3)] == ["a/b", "7", "42"]
+        empty = memoryview(PIN.message(service + method, asked + bytes_field(2, b"")))
+        assert text(empty, 2) == "7"
+        for other in (asked + bytes_field(2, b"3"), bytes_field(1, b"c"), b"", b"\xff", b"\x18\x01" * 10**6):
+            assert PIN.message(service + method, other) == other
+    for method in ("ModelReady", "ServerReady"):
+        assert PIN.message(service + method, asked) == asked
+
+
+def test_the_official_class_reads_what_was_pinned() -> None:
+    official = pytest.importorskip("tritonclient.grpc.service_pb2")
+    asked = official.ModelInferRequest(model_name="a/b", id="42")
+    asked.inputs.add(name="x", datatype="FP32", shape=[1])
+    found = official.ModelInferRequest.FromString(
+        PIN.message("/inference.GRPCInferenceService/ModelInfer", asked.SerializeToString())
+    )
+    asked.model_version = "7"
+    assert found == asked

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiphys.serving.model.servable import Signature, Tensor, TensorInfo
-from tiphys.serving.rest.open_inference import InferenceRequest, inference_answer
+from tiphys.serving.rest.open_inference import inference_answer, inference_request
 from tiphys.serving.server import ModelServer
 
 Start = Callable[..., ModelServer]
@@ -85,6 +85,11 @@ def test_an_answer_is_that_of_v1(model_server: Start, ask: Ask) -> None:
         ("/v2/models/m/infer", infer({**X, "datatype": "FP8"}), 400, "'FP8' is no datatype"),
         ("/v2/models/m/infer", infer({**X, "datatype": "INT8"}), 400, "is INT8, and the model wants FP32"),
         ("/v2/models/m/infer", infer({**X, "shape": [3, -1]}), 400, "whole numbers"),
+        ("/v2/models/m/infer", infer({**X, "shape": [3, *[1] * 300]}), 400, "larger than that of a tensor"),
+        ("/v2/models/m/infer", infer({**X, "shape": [2**62, 2**62, 0], "data": []}), 400, "larger than that"),
+        ("/v2/models/m/infer", infer({**X, "shape": "3"}), 400, "whole numbers"),
+        ("/v2/models/m/infer", infer({**X, "data": 1}), 400, "its data is a list"),
+        ("/v2/models/m/infer", infer(X, outputs=[{"name": "y"}] * 2), 400, "'y' is asked for twice"),
         ("/v2/models/m/infer", infer({**X, "shape": [2, 1]}), 400, "3 values do not fit [2, 1]"),
         ("/v2/models/m/infer", infer({**X, "data": [[1, 2, 5]]}), 400, "do not fit"),
         ("/v2/models/m/infer", infer({**X, "data": ["a", "b", "c"]}), 400, "not of expected type: float"),
@@ -115,7 +120,7 @@ def test_the_examples_of_the_specification() -> None:
         ],
         "outputs": [{"name": "output0"}],
     }
-    request = InferenceRequest.of(document)
+    request = inference_request(document)
     signature = Signature(
         {"input0": TensorInfo("DT_UINT32", None), "input1": TensorInfo("DT_BOOL", None)},
         {"output0": TensorInfo("DT_FLOAT", None)},

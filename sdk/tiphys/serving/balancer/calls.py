@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 __all__ = ["CallBalancer"]
 
 # they change nothing, so one of which a replica has died is tried on another
-_SAFE = frozenset(("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus"))
+_SAFE = frozenset(
+    (
+        "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus",
+        "ModelInfer", "ModelMetadata", "ModelReady", "ServerLive", "ServerMetadata", "ServerReady",
+    )
+)  # fmt: skip
 _RESERVED = ("grpc-", ":", "te", "content-type", "user-agent")  # written anew
 
 

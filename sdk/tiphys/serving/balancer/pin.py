@@ -10,12 +10,15 @@ import threading
 from urllib.parse import quote
 
 from tiphys.net.protobuf import WireError, bytes_field, int_field
+from tiphys.serving.model.servable import ModelError
+from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
 
 __all__ = ["VERBS", "VersionPin"]
 
 VERBS = (":predict", ":classify", ":regress", "/metadata")
 _CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
+_OPEN_CALLS = ("ModelInfer", "ModelMetadata")  # of the Open Inference Protocol: the version is a text
 
 
 class VersionPin:
@@ -51,7 +54,10 @@ class VersionPin:
 
     def message(self, method: str, data: bytes) -> bytes:
         """The message of a gRPC call, likewise. A message that cannot be read is left as it is."""
-        if method.rpartition("/")[2] not in _CALLS:
+        call = method.rpartition("/")[2]
+        if call in _OPEN_CALLS:
+            return self._open(data)
+        if call not in _CALLS:
             return data
         try:
             spec = ModelSpec.read(memoryview(data))
@@ -61,3 +67,10 @@ class VersionPin:
             return data
         # of a field that comes twice readers merge the messages (protobuf, "Last One Wins" but for messages)
         return data + bytes_field(1, bytes_field(2, int_field(1, self.version)))
+
+    def _open(self, data: bytes) -> bytes:
+        try:
+            model, version = asked_model(data)
+        except ModelError:
+            return data
+        return data if model != self.model or version else data + bytes_field(2, str(self.version).encode())

@@ -12,6 +12,7 @@ __all__ = [
     "CLASSIFY",
     "COMPLEX",
     "DEFAULT_SIGNATURE",
+    "MAX_RANK",
     "PREDICT",
     "REGRESS",
     "Code",
@@ -23,6 +24,7 @@ __all__ = [
     "Tensor",
     "TensorInfo",
     "Values",
+    "fits",
     "type_name",
 ]
 
@@ -106,6 +108,21 @@ class Tensor:
     dtype: str
     shape: tuple[int, ...]
     values: Values
+
+
+MAX_RANK = 254
+"""The dimensions that a tensor has at most, TensorShape's own limit."""
+
+
+def fits(shape: Sequence[int]) -> bool:
+    """Whether a tensor may have this shape. TensorFlow ends the process for one that has too many dimensions or
+    elements, be it that a dimension of 0 leaves none."""
+    total = 1
+    for size in shape[: MAX_RANK + 1]:
+        total *= max(size, 1)
+        if size < 0 or total > 2**40:
+            return False
+    return len(shape) <= MAX_RANK
 
 
 @dataclass(frozen=True, slots=True)

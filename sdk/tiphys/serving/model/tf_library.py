@@ -22,16 +22,12 @@ from typing import Any
 
 from tiphys.net.protobuf import bytes_field, int_field
 from tiphys.serving.model.meta_graph import DTYPES
+from tiphys.serving.model.packed import TYPECODES, packed
 from tiphys.serving.model.servable import Code, ModelError, SessionOptions, Tensor
 
 __all__ = ["Session", "available"]
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}
-_TYPECODES = {
-    "DT_FLOAT": "f", "DT_DOUBLE": "d", "DT_INT8": "b", "DT_INT16": "h", "DT_INT32": "i", "DT_INT64": "q",
-    "DT_UINT8": "B", "DT_UINT16": "H", "DT_UINT32": "I", "DT_UINT64": "Q", "DT_BOOL": "B",
-    "DT_COMPLEX64": "f", "DT_COMPLEX128": "d",
-}  # fmt: skip
 
 
 class _Buffer(ctypes.Structure):
@@ -229,7 +225,7 @@ class Session:
                 lib.TF_StringCopy(at, value, len(value))
                 at += _STRING_SIZE
             return handle
-        data = _packed(tensor)
+        data = packed(tensor)
         size = math.prod(tensor.shape) * lib.TF_DataTypeSize(number)
         if len(data) != size:  # it would be read beyond its end
             raise ModelError(Code.INTERNAL, f"{len(data)} bytes for {tensor.dtype} {list(tensor.shape)}")
@@ -263,7 +259,7 @@ class Session:
         data = ctypes.string_at(at, size) if size else b""
         if dtype == "DT_HALF":
             return Tensor(dtype, shape, list(struct.unpack(f"{size // 2}e", data)))
-        code = _TYPECODES.get(dtype)
+        code = TYPECODES.get(dtype)
         if code is None:
             return Tensor(dtype, shape, [])  # a type that JSON cannot carry: its writer says so
         return Tensor(dtype, shape, array(code, data))
@@ -279,19 +275,3 @@ def _config(wanted: SessionOptions) -> bytes:
     if wanted.gpu_memory_fraction:
         found += bytes_field(6, b"\x09" + struct.pack("<d", wanted.gpu_memory_fraction))  # a double, field 1
     return found
-
-
-def _packed(tensor: Tensor) -> bytes:
-    """A tensor's elements as TensorFlow lays them out."""
-    values = tensor.values
-    if isinstance(values, bytes):
-        return values
-    if tensor.dtype == "DT_HALF":
-        return struct.pack(f"{len(values)}e", *values)
-    code = _TYPECODES[tensor.dtype]
-    if isinstance(values, array) and values.typecode == code:
-        return values.tobytes()
-    if code in "bh":  # these come as int32, and are cut as TensorFlow Serving cuts them
-        half = 128 if code == "b" else 32768
-        values = [(value + half) % (2 * half) - half for value in values]
-    return array(code, values).tobytes()

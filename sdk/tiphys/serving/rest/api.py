@@ -17,6 +17,7 @@ from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, open_inference, read, write
+from tiphys.serving.rest.kserve import kserve_answer
 from tiphys.serving.rest.lane import HUGE, Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 
@@ -45,7 +46,8 @@ _ORIGIN = re.compile(rb"https?://")
 
 
 class RestApi:
-    """Answers requests. ``timeout`` is --rest_api_timeout_in_ms in seconds; None waits for ever."""
+    """Answers requests. ``timeout`` is --rest_api_timeout_in_ms in seconds; None waits for ever. ``kserve``: which
+    models there are and whether they are ready is told as KServe's V1 has it."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class RestApi:
         cors: bool = False,
         metrics_path: str = "/monitoring/prometheus/metrics",
         max_body_bytes: int = 128 * 1024 * 1024,
+        kserve: bool = False,
     ) -> None:
         self.manager = manager
         self.timeout = timeout
@@ -63,7 +66,8 @@ class RestApi:
         self.max_body_bytes = max_body_bytes
         self.alone: Callable[[], bool] = lambda: False
         """Whether nobody waits but whoever is asking."""
-        self._lane = Lane()
+        self.kserve = kserve
+        self.lane = Lane()
         self._cors = (
             (
                 (b"Access-Control-Allow-Origin", b"*"),
@@ -88,6 +92,8 @@ class RestApi:
         if request.method == "POST":
             return self._call(request, path)
         try:
+            if request.method == "GET" and self.kserve and (told := kserve_answer(path, self.manager)):
+                return HttpResponse(200, told, headers=self._cors)
             if request.method == "GET" and (match := _ABOUT.fullmatch(path)):
                 return HttpResponse(200, self._about(match), headers=self._cors)
             raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: {request.method} {path}")
@@ -146,7 +152,7 @@ class RestApi:
             with self.manager.use(name, version) as (_, runner):
                 signatures, key = runner.servable.signatures, asked
                 if document is not None:
-                    layout, inputs = await self._lane.do(
+                    layout, inputs = await self.lane.do(
                         read.predict_inputs,
                         document,
                         _signature(signatures, asked).inputs,
@@ -155,7 +161,7 @@ class RestApi:
                     )
                 else:
                     wanted = {each: {**signature.inputs} for each, signature in signatures.items()}
-                    key, layout, inputs = await self._lane.do(
+                    key, layout, inputs = await self.lane.do(
                         read.whole, body, wanted, size=len(body), apart=True
                     )
                 started = time.perf_counter()
@@ -166,7 +172,7 @@ class RestApi:
         layout, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
-        return await self._lane.do(render, outputs, size=rows * 8, apart=True)
+        return await self.lane.do(render, outputs, size=rows * 8, apart=True)
 
     # ---- the Open Inference Protocol
     def _open(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse | Awaitable[HttpResponse]:
@@ -191,26 +197,26 @@ class RestApi:
         name, number = open_inference.model_of(asked)
         body = await self._sent(request)
         document = await self._document(body)
-        wanted = await self._lane.do(open_inference.InferenceRequest.of, document, size=len(body))
+        wanted = await self.lane.do(open_inference.inference_request, document, size=len(body))
 
         async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
             with self.manager.use(name, version) as (found, runner):
                 signature = _signature(runner.servable.signatures, wanted.signature)
-                inputs = await self._lane.do(wanted.tensors, signature, size=len(body))
+                inputs = await self.lane.do(wanted.tensors, signature, size=len(body))
                 return found.number, await runner.run(
                     wanted.signature, inputs, self.timeout, alone=self.alone()
                 )
 
         version, outputs = await self.manager.answered(name, number, "", ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
-        return await self._lane.do(
+        return await self.lane.do(
             open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
         )
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
         document = await self._document(body)
         asked = read.signature_name(document)
-        batch = await self._lane.do(examples.read, document, size=len(body))
+        batch = await self.lane.do(examples.read, document, size=len(body))
         name, number, label = self._model(match)
 
         async def ask(version: int | None) -> bytes:
@@ -225,14 +231,14 @@ class RestApi:
 
     async def _document(self, body: bytes) -> JsonObject:
         """The request's document. Raises ModelError INVALID_ARGUMENT."""
-        document = await self._lane.do(read.parse_fast, body, size=len(body))
+        document = await self.lane.do(read.parse_fast, body, size=len(body))
         if document is None:
-            document = await self._lane.do(read.parse_with_care, body, size=len(body) * _CARE)
+            document = await self.lane.do(read.parse_with_care, body, size=len(body) * _CARE)
         return document
 
     def close(self) -> None:
         """End what works beside the loop."""
-        self._lane.close()
+        self.lane.close()
 
     async def _sent(self, request: HttpRequest) -> bytes:
         """The body of a request. Raises ModelError INVALID_ARGUMENT."""

@@ -14,7 +14,7 @@ from array import array
 from itertools import chain
 from typing import Any
 
-from tiphys.serving.model.servable import Code, ModelError, Tensor, Values, type_name
+from tiphys.serving.model.servable import MAX_RANK, Code, ModelError, Tensor, Values, type_name
 from tiphys.serving.rest.write import pretty, utf8
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "tensor",
 ]
 
-_MAX_RANK = 254  # TensorShape's own limit
 _TYPECODES = {
     "DT_INT8": "i", "DT_INT16": "i", "DT_INT32": "i", "DT_INT64": "q", "DT_UINT32": "I", "DT_UINT64": "Q",
 }  # fmt: skip
@@ -66,7 +65,7 @@ def fast_tensor(value: Any, dtype: str) -> Tensor | None:
         sizes = set(map(len, flat))
         if len(sizes) > 1:
             return None
-        if len(shape) == _MAX_RANK:
+        if len(shape) == MAX_RANK:
             return None
         shape.append(sizes.pop())
         flat = list(chain.from_iterable(flat))
@@ -118,8 +117,8 @@ def shape_of(value: Any) -> list[int]:
     """The shape that the first elements suggest."""
     shape: list[int] = []
     while isinstance(value, list):
-        if len(shape) == _MAX_RANK:
-            raise invalid(f"Tensors have at most {_MAX_RANK} dimensions")
+        if len(shape) == MAX_RANK:
+            raise invalid(f"Tensors have at most {MAX_RANK} dimensions")
         shape.append(len(value))
         if not value:
             break

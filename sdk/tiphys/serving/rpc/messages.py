@@ -6,15 +6,19 @@ inference.proto, get_model_status.proto, get_model_metadata.proto and of TensorF
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiphys.net.protobuf import (
+    WireError,
     bytes_field,
+    few_fields,
     fields,
     float_field,
     int_field,
@@ -29,18 +33,22 @@ from tiphys.net.protobuf import (
 )
 from tiphys.serving.model.manager import ModelConfig, Version
 from tiphys.serving.model.meta_graph import DTYPES
+from tiphys.serving.model.packed import TYPECODES, settled, unpacked
 from tiphys.serving.model.servable import (
     CLASSIFY,
     COMPLEX,
+    MAX_RANK,
     Code,
     ModelError,
     Signature,
     Tensor,
     TensorInfo,
+    fits,
     type_name,
 )
 
 __all__ = [
+    "MOST",
     "OK_STATUS",
     "InferenceTask",
     "ModelSpec",
@@ -48,6 +56,8 @@ __all__ = [
     "examples_of",
     "inference_response",
     "inference_tasks",
+    "is_light",
+    "look_at",
     "metadata_response",
     "predict_response",
     "read_tensor",
@@ -58,17 +68,44 @@ __all__ = [
 ]
 
 _NUMBERS = {name: value for value, name in DTYPES.items()}
-# dtype -> (array typecode, the TensorProto field that holds it, how that field packs it)
+# dtype -> (the TensorProto field that holds it, how that field packs it)
 _KINDS = {
-    "DT_FLOAT": ("f", 5, "f"), "DT_DOUBLE": ("d", 6, "d"),
-    "DT_INT8": ("b", 7, "v"), "DT_INT16": ("h", 7, "v"), "DT_INT32": ("i", 7, "v"),
-    "DT_UINT8": ("B", 7, "v"), "DT_UINT16": ("H", 7, "v"),
-    "DT_INT64": ("q", 10, "v"), "DT_BOOL": ("B", 11, "v"),
-    "DT_UINT32": ("I", 16, "v"), "DT_UINT64": ("Q", 17, "v"),
-    "DT_HALF": ("H", 13, "v"),
-    "DT_COMPLEX64": ("f", 9, "f"), "DT_COMPLEX128": ("d", 12, "d"),
+    "DT_FLOAT": (5, "f"), "DT_DOUBLE": (6, "d"),
+    "DT_INT8": (7, "v"), "DT_INT16": (7, "v"), "DT_INT32": (7, "v"), "DT_UINT8": (7, "v"), "DT_UINT16": (7, "v"),
+    "DT_INT64": (10, "v"), "DT_BOOL": (11, "v"), "DT_UINT32": (16, "v"), "DT_UINT64": (17, "v"),
+    "DT_HALF": (13, "v"),
+    "DT_COMPLEX64": (9, "f"), "DT_COMPLEX128": (12, "d"),
 }  # fmt: skip
 _STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
+
+
+# ---- what is dear to read
+MOST = 4096
+"""Fields of a request itself: a model, and inputs or names. They are read where others wait."""
+
+
+def look_at(data: bytes) -> None:
+    """Raises ModelError INVALID_ARGUMENT of a request that is more fields than any has. Whether they are right is seen
+    where they are read."""
+    with contextlib.suppress(WireError):
+        if next(islice(fields(memoryview(data)), MOST, None), None) is not None:
+            raise ModelError(Code.INVALID_ARGUMENT, f"the request has more than {MOST} fields")
+
+
+def is_light(data: bytes) -> bool:
+    """Whether a request is read at once, whatever its size: its tensors, or its examples, are few fields."""
+    left = 2 * MOST
+    pending = [(memoryview(data), 2)]
+    while pending:
+        message, depth = pending.pop()
+        with contextlib.suppress(WireError):  # a text is no message
+            for _, value in fields(message):
+                left -= 1
+                if left < 0:
+                    return False
+                if depth and isinstance(value, memoryview):
+                    pending.append((value, depth - 1))
+    return True
 
 
 # ---- model spec
@@ -84,13 +121,17 @@ class ModelSpec:
 
     @classmethod
     def read(cls, message: memoryview, field: int = 1) -> ModelSpec:
-        parts = [*messages(message, field)]
+        parts = [
+            value
+            for key, value in few_fields(message, MOST)
+            if key == field and isinstance(value, memoryview)
+        ]
         if not parts:
             return cls(present=False)
         # of a message that comes several times the parts are merged, which is what they are when they are put together
         found = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
         version, label = None, None
-        for key, value in fields(found):
+        for key, value in few_fields(found, MOST):
             if key == 2 and isinstance(value, memoryview):
                 version, label = number(value, 1), None
             elif key == 4 and isinstance(value, memoryview):
@@ -122,34 +163,25 @@ def read_tensor(message: memoryview) -> Tensor:
     kind = _KINDS.get(dtype)
     if kind is None:
         raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(dtype)} are not supported")
-    code, field, packing = kind
+    field, packing = kind
+    code = TYPECODES[dtype]
     width = 2 if dtype in COMPLEX else 1
     if content:
-        values = array(code)
-        if len(content) != count * width * values.itemsize:
+        if len(content) != count * width * array(code).itemsize:
             raise _malformed(f"{len(content)} bytes for {count} values of {type_name(dtype)}")
-        values.frombytes(content)
-        return _tensor(dtype, shape, values)
-    return _tensor(dtype, shape, _fill(_values(message, field, code, packing), count, 0, width))
+        return Tensor(dtype, shape, unpacked(dtype, content))
+    values = _fill(_values(message, field, code, packing), count, 0, width)
+    return Tensor(dtype, shape, settled(dtype, values))
 
 
 def _malformed(why: str) -> ModelError:
     return ModelError(Code.INVALID_ARGUMENT, f"tensor parsing error: {why}")
 
 
-def _tensor(dtype: str, shape: tuple[int, ...], values: array[Any]) -> Tensor:
-    if dtype == "DT_HALF":
-        values = array("f", struct.unpack(f"={len(values)}e", values.tobytes()))
-    return Tensor(dtype, shape, values.tobytes() if dtype in ("DT_UINT8", "DT_BOOL") else values)
-
-
 def _shape(message: memoryview) -> tuple[int, ...]:
     sizes = tuple(number(dim, 1) for dim in messages(message, 2))
-    total = 1
-    for size in sizes:
-        total *= size
-        if size < 0 or total > 2**40 or len(sizes) > 254:
-            raise _malformed(f"a tensor cannot have the shape {list(sizes)}")
+    if not fits(sizes):
+        raise _malformed(f"a tensor cannot have the shape {list(sizes[:MAX_RANK])}")
     return sizes
 
 
@@ -220,7 +252,7 @@ def write_tensor(tensor: Tensor) -> bytes:
     kind = _KINDS.get(tensor.dtype)
     if kind is None:
         raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(tensor.dtype)} are not supported")
-    _, field, packing = kind
+    field, packing = kind
     if not len(values):
         return head
     if packing == "v":

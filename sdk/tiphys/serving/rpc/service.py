@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote_from_bytes
 
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
@@ -22,23 +23,36 @@ from tiphys.serving.model.servable import (
     Tensor,
 )
 from tiphys.serving.rest.examples import Classify, Regress
+from tiphys.serving.rest.lane import Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
+from tiphys.serving.rpc.inference import SERVICE, InferenceApi
 from tiphys.serving.rpc.plans import inference_plans
 
 __all__ = ["GrpcApi", "GrpcServer", "installed"]
 
+_SAID = 6000  # bytes, percent-encoded, of the 8192 that headers may have
+_PRINTABLE = bytes(each for each in range(32, 127) if each != ord("%"))
+T = TypeVar("T")
 Handler = Callable[[bytes, float | None], Awaitable[bytes]]
 
 
 class GrpcApi:
-    """The calls, as functions from bytes to bytes. Raise ModelError."""
+    """The calls, as functions from bytes to bytes. Raise ModelError. ``alone``: whether nobody waits but whoever is
+    asking."""
 
-    def __init__(self, manager: Manager, metrics: ServerMetrics) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        metrics: ServerMetrics,
+        lane: Lane,
+        alone: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.manager = manager
         self.metrics = metrics
-        self.alone: Callable[[], bool] = lambda: False
-        """Whether nobody waits but whoever is asking."""
+        self._lane = lane
+        self._inference = InferenceApi(manager, metrics, lane, alone)
+        self.alone = alone
 
     def calls(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -53,10 +67,11 @@ class GrpcApi:
                 "GetModelStatus": self.status,
                 "HandleReloadConfigRequest": self.reload,
             },
+            SERVICE: self._inference.calls(),
         }
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
-        request = messages.PredictRequest.read(data)
+        request = await self._read(messages.PredictRequest.read, data)
         with self.metrics.counted(self.manager, request.spec.name, "Predict", "GRPC"):
             return await self._predict(request, timeout)
 
@@ -77,6 +92,11 @@ class GrpcApi:
             outputs = {alias: outputs[alias] for alias in request.output_filter}
         return messages.predict_response((name, answering, key), outputs)
 
+    async def _read(self, function: Callable[[bytes], T], data: bytes) -> T:
+        """Read a message; what is many small parts in a process of its own, where it is large."""
+        light = await self._lane.do(messages.is_light, data, size=len(data))
+        return await self._lane.do(function, data, size=len(data), apart=not light)
+
     async def classify(self, data: bytes, timeout: float | None) -> bytes:
         return await self._examples(Classify, data, timeout)
 
@@ -86,7 +106,7 @@ class GrpcApi:
     async def _examples(self, call: type[Classify | Regress], data: bytes, timeout: float | None) -> bytes:
         spec = messages.ModelSpec.read(memoryview(data))
         with self.metrics.counted(self.manager, spec.name, call.__name__, "GRPC"):
-            return await self._answer(call, spec, messages.examples_of(data), timeout)
+            return await self._answer(call, spec, await self._read(messages.examples_of, data), timeout)
 
     async def _answer(
         self, call: type[Classify | Regress], spec: messages.ModelSpec, batch: Tensor, timeout: float | None
@@ -112,7 +132,7 @@ class GrpcApi:
         async def ask(asked: int | None) -> bytes:
             with self.manager.use(name, asked) as (version, runner):
                 plans = inference_plans(tasks, runner.servable.signatures)
-                batch, results = messages.examples_of(data), []
+                batch, results = await self._read(messages.examples_of, data), []
                 for key, (method, plan) in plans.items():
                     outputs = await runner.run(key, {plan.input: batch}, timeout, alone=self.alone())
                     rows = plan.rows(outputs, batch.shape[0])
@@ -187,6 +207,15 @@ def _check_inputs(signature: Signature, request: messages.PredictRequest) -> Non
         seen.add(alias)
 
 
+def _said(message: str) -> str:
+    """An error's text, cut to what gRPC takes: of more a client's library ends the connection, which is that of others
+    where a balancer is the client."""
+    message = message[:_SAID]
+    while len(quote_from_bytes(message.encode("utf-8", "replace"), _PRINTABLE)) > _SAID:
+        message = message[: len(message) // 2]
+    return message
+
+
 def installed() -> bool:
     """Whether grpcio is there."""
     from importlib.util import find_spec
@@ -247,6 +276,7 @@ class GrpcServer:
         async def handle(data: bytes, context: Any) -> bytes:
             self.busy += 1
             try:
+                messages.look_at(data)
                 return await call(data, context.time_remaining())
             except ModelError as error:
                 code, message = error.code, error.message
@@ -254,7 +284,7 @@ class GrpcServer:
                 code, message = Code.INTERNAL, f"Failed to parse the request: {error}"
             finally:
                 self.busy -= 1
-            result: bytes = await context.abort(codes[code.value], message)
+            result: bytes = await context.abort(codes[code.value], _said(message))
             return result
 
         return handle
