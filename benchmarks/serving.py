@@ -3,8 +3,8 @@
     python benchmarks/serving.py [--seconds 2] [--rounds 3] [--peer PYTHON] [--envoy PROGRAM] [--json FILE]
 
 Servers: one process each, the same SavedModel (28 x 28 bytes, a convolution, a dense layer; made here), one image a
-request: this project's server, with batching, by gRPC, FastAPI with uvicorn, orjson and NumPy (``--peer``: a Python
-that has them and TensorFlow), and the model alone, called in a loop.
+request: this project's server, without and with merging (as ``tiphys serve`` has it), by REST and gRPC, FastAPI with
+uvicorn, orjson and NumPy (``--peer``: a Python that has them and TensorFlow), and the model alone, called in a loop.
 
 Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
 directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
@@ -35,8 +35,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from results import about, write
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.results import about, write
 from tiphys.serving import BalancerProcess, ServingClient
 from tiphys.serving.balancer import HaproxyBalancer
 from tiphys.serving.balancer.haproxy import haproxy as haproxy_program
@@ -345,6 +346,27 @@ def in_turns(
     return found
 
 
+def markdown(found: dict[str, Any]) -> str:
+    """The tables of docs/serving.md, of what is in a file."""
+    lines = []
+    for part, title in (
+        ("servers", "one server, one image a request"),
+        ("balancers", "two replicas of the fake model"),
+    ):
+        tables = {count: found[part][count] for count in ("1", "8", "32")}
+        lines += [
+            f"| {title} | CPU µs: 1 client | 8 | 32 | requests/s: 1 | 8 | 32 |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for way in tables["1"]:
+            cells = [str(table[way][what]) for what in ("cpu_us", "rate") for table in tables.values()]
+            lines.append(f"| {way} | {' | '.join(cells)} |")
+        if part == "servers":
+            lines.append(f"| the model alone, in a loop | {found[part]['bare_us']} | | | | | |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def image_body() -> bytes:
     image = [[(row * column) % 256 for column in range(28)] for row in range(28)]
     return json.dumps({"instances": [image]}).encode()
@@ -406,20 +428,15 @@ def bare(model: Path, seconds: float) -> float:
 def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     base = folder / "saved"
     subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
-    parameters = folder / "batching.config"
-    parameters.write_text(
-        "max_batch_size { value: 32 } num_batch_threads { value: 2 } max_enqueued_batches { value: 100 } "
-        "batch_timeout_micros { value: 0 }"
-    )
-    batching = ("--enable_batching", f"--batching_parameters_file={parameters}")
-    port = free_port()
+    port, other = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         plain = stack.enter_context(replica(base, f"--port={port}"))
         ways = {
             "REST": plain,
             "gRPC": Way(f"127.0.0.1:{port}", plain.pid, True),
-            "REST, batching": stack.enter_context(replica(base, *batching)),
         }
+        merging = stack.enter_context(replica(base, "--tiphys_batching", f"--port={other}"))
+        ways |= {"REST, merging": merging, "gRPC, merging": Way(f"127.0.0.1:{other}", merging.pid, True)}
         if options.peer:
             ways["FastAPI, orjson"] = stack.enter_context(fastapi(options.peer, base / "1"))
         found: dict[str, Any] = in_turns(ways, image_body(), options, folder, "one server, one image")
@@ -444,7 +461,11 @@ def main() -> None:
     parser.add_argument("--envoy", default="", help="the program of Envoy")
     parser.add_argument("--only", choices=("balancers", "servers"))
     parser.add_argument("--json", type=Path, help="write what was found there")
+    parser.add_argument("--table", type=Path, help="print the tables of docs/serving.md of such a file")
     options: Any = parser.parse_args()
+    if options.table:
+        print(markdown(json.loads(options.table.read_text())))
+        return
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed: it is what sends the load (Debian: apt install wrk)")
     found: dict[str, Any] = {**about(), "rounds": options.rounds, "seconds": options.seconds}

@@ -340,7 +340,7 @@ def test_what_is_dear_to_read_holds_nobody_up(model_server: Start, channel: Any,
     """A request of a million small fields, and small ones beside it: these are answered first."""
     predict = channel(model_server(grpc_port=0)).unary_unary("/tensorflow.serving.PredictionService/Predict")
     small = spec() + x(1.0)
-    assert not messages.is_light(many_parts(messages.MOST * 3)) and messages.is_light(small)
+    assert not messages.is_light(many_parts(wire.MOST * 3)) and messages.is_light(small)
     large = predict.future(spec() + many_parts(1_000_000), timeout=120)
     for _ in range(20):
         predict(small, timeout=120)
@@ -355,7 +355,7 @@ def test_what_is_dear_to_read_holds_nobody_up(model_server: Start, channel: Any,
 def test_a_request_is_a_few_fields(model_server: Start, channel: Any, grpc: Any, method: str) -> None:
     call = channel(model_server(grpc_port=0)).unary_unary(f"/tensorflow.serving.{method}")
     with pytest.raises(grpc.RpcError) as told:
-        call(spec() + b"\x78\x01" * messages.MOST, timeout=60)
+        call(spec() + b"\x78\x01" * wire.MOST, timeout=60)
     assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT and "fields" in told.value.details()
     with pytest.raises(wire.WireError):
-        messages.ModelSpec.read(memoryview(spec() + b"\x78\x01" * messages.MOST))
+        messages.ModelSpec.read(memoryview(spec() + b"\x78\x01" * wire.MOST))

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 __all__ = [
     "FEW",
+    "MOST",
     "WireError",
     "bytes_field",
     "few_fields",
@@ -72,6 +73,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
+MOST = 4096
+"""Fields of a request itself: a model, and inputs or names. They are looked at where others wait."""
 FEW = 100_000
 """Fields of a message that a stranger sent: each takes two bytes or more of it, and a hundred times as much here."""
 

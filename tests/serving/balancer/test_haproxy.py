@@ -158,10 +158,15 @@ def test_weights_and_endpoints_change_on_one_connection(
     assert share(80) == {one: 20, two: 60}
     front.set_endpoints({one: 1, two: 0, three: 1})
     assert share(20) == {one: 10, three: 10}
+    front.set_endpoints([one])
+    for _ in range(SLOTS):  # each gets a slot that others had, and begins at nothing
+        front.set_endpoints([two])
+        front.set_endpoints([three])
     front.set_endpoints([two])
     assert share(5) == {two: 5}
     stats = front.stats()
     assert [each["address"] for each in stats["endpoints"]] == [two]
+    assert stats["endpoints"][0]["requests"] == 5
     assert (stats["requests"], stats["errors"], stats["connections"]) == (115, 0, 1)
     assert ask.connection.sock is not None  # it was never closed
 

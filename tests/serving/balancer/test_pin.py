@@ -68,6 +68,27 @@ def test_messages() -> None:
     assert PIN.message(service + "Predict", b"\xff\xff") == b"\xff\xff"
 
 
+def test_each_task_of_several() -> None:
+    pytest.importorskip("tensorflow")
+    inference_pb2 = pytest.importorskip("tensorflow_serving.apis.inference_pb2")
+    asked = inference_pb2.MultiInferenceRequest()
+    for name, version in (("a/b", 0), ("a/b", 3), ("c", 0)):
+        task = asked.tasks.add()
+        task.model_spec.name, task.model_spec.signature_name, task.method_name = (
+            name,
+            "s",
+            "tensorflow/serving/regress",
+        )
+        if version:
+            task.model_spec.version.value = version
+    asked.input.example_list.examples.add().features.feature["x"].float_list.value.append(1.5)
+    method = "/tensorflow.serving.PredictionService/MultiInference"
+    found = inference_pb2.MultiInferenceRequest.FromString(PIN.message(method, asked.SerializeToString()))
+    asked.tasks[0].model_spec.version.value = 7
+    assert found == asked
+    assert PIN.message(method, b"\x0a\xff") == b"\x0a\xff"
+
+
 def test_messages_of_the_open_inference_protocol() -> None:
     """A text is what its last field says."""
     service = "/inference.GRPCInferenceService/"

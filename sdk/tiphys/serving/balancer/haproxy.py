@@ -19,8 +19,10 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["HaproxyBalancer", "haproxy"]
 
 _STATES = {"DOWN": EndpointState.UNHEALTHY, "MAINT": EndpointState.DRAINING, "DRAIN": EndpointState.DRAINING}
+_START_SECONDS = 10.0
+_SAID = 1024 * 1024  # bytes of what it said that are kept
 _LOOK = 0.1  # seconds between two looks whether it lives, and whether a version is done with
 # while it waits, a line is "end well", and the end of the file that whoever started it has ended, in whatever way
 _START = 'exec 4<&0; (read -r _ <&4 || kill -USR1 $$) & exec 4<&-; exec "$@" </dev/null'
@@ -77,15 +81,8 @@ class HaproxyBalancer:
         self._settings = settings or Settings()
         self._program = haproxy() or ""
         guard = self._settings.guard
-        inner = Settings(
-            self._settings.timeout,
-            self._settings.attempts,
-            self._settings.hold,
-            self._settings.health_interval,
-            self._settings.health_timeout,
-            self._settings.limits,
-            Guard(None, guard.token),  # TLS ends before it; nobody comes to it by itself without the token
-        )
+        # TLS ends before it; nobody comes to it by itself without the token
+        inner = replace(self._settings, guard=Guard(None, guard.token))
         self._whole = Balancer("127.0.0.1", 0, policy=policy, health_path=health_path, settings=inner)
         self._listener: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,6 +93,7 @@ class HaproxyBalancer:
         self._endpoints: dict[str, float] = {}
         self._slots: dict[str, int] = {}
         self._free = deque(range(1, SLOTS + 1))
+        self._before: dict[int, tuple[int, int]] = {}  # requests and failures of who had a slot earlier
         self._pins: dict[str, VersionPin | None] = dict.fromkeys(BACKENDS)
         self._done_with: list[str] = []  # backends of which requests may be on their way
         self._now = BACKENDS[0]
@@ -188,12 +186,17 @@ class HaproxyBalancer:
             found = known[address]
             found["active"] += int(row["scur"] or 0)
             found["requests"] += int(row["stot"] or 0)
-            found["failures"] += int(row["econ"] or 0) + int(row["eresp"] or 0)
+            found["failures"] += _failures(row)
             if (
                 row["# pxname"] == self._now
                 and (state := _STATES.get(row["status"].split(" ")[0])) is not None
             ):
                 found["state"] = state.value
+        for slot, address in slots.items():
+            if address in known:
+                requests, failures = self._before.get(slot, (0, 0))
+                known[address]["requests"] -= requests
+                known[address]["failures"] -= failures
         return {
             "requests": int(front.get("req_tot") or 0),
             "errors": int(front.get("hrsp_5xx") or 0),
@@ -251,7 +254,8 @@ class HaproxyBalancer:
         said = self._folder / "said"
         command = [self._program, "-db", "-f", str(text)]
         try:
-            with said.open("wb") as output:
+            said.unlink(missing_ok=True)
+            with said.open("ab") as output:
                 self._process = subprocess.Popen(
                     ["/bin/sh", "-c", _START, "haproxy", *command],
                     stdin=subprocess.PIPE,
@@ -262,13 +266,15 @@ class HaproxyBalancer:
                 )
         except OSError as error:
             raise _not_started(self._program, str(error)) from error
+        until = time.monotonic() + _START_SECONDS
         while not self._answers():
-            if self._process.poll() is not None:
+            if self._process.poll() is not None or time.monotonic() > until:
                 _end(self._process, 0.0)
                 self._process = None
                 raise _not_started(self._program, said.read_text("utf-8", "replace").strip()[-1000:])
             self._stopping.wait(0.02)
         self._slots.clear()
+        self._before.clear()
         self._free = deque(range(1, SLOTS + 1))
         self._apply()
 
@@ -282,6 +288,8 @@ class HaproxyBalancer:
                 if self._process is None:  # it ended with all that was on its way
                     self._forget(*self._done_with)
                     self._begin()
+                if (said := self._folder / "said").stat().st_size > _SAID:
+                    os.truncate(said, 0)
                 if self._done_with:
                     running = {row["# pxname"]: int(row["scur"] or 0) for row in self._rows("BACKEND")}
                     self._forget(*(each for each in self._done_with if not running.get(each)))
@@ -323,6 +331,8 @@ class HaproxyBalancer:
             number = self._slots.pop(address)
             self._free.append(number)  # the one that was let go longest ago is used next
             commands += [f"set server {each}/r{number} state maint" for each in BACKENDS]
+        if self._endpoints.keys() - self._slots.keys():
+            self._remember()
         most = max(self._endpoints.values(), default=0.0)
         for address, weight in self._endpoints.items():
             share = min(256, max(1, round(256 * weight / most))) if weight else 0
@@ -341,6 +351,16 @@ class HaproxyBalancer:
         # a request line of this interface may be as long as one of its buffers
         for start in range(0, len(commands), 60):
             self._tell(*commands[start : start + 60])
+
+    def _remember(self) -> None:
+        """What was counted of slots that nobody has: who gets one next begins at nothing."""
+        free = {f"r{number}": number for number in self._free}
+        found = dict.fromkeys(self._free, (0, 0))
+        for row in self._rows():
+            if row["# pxname"] in BACKENDS and (number := free.get(row["svname"])) is not None:
+                requests, failures = found[number]
+                found[number] = requests + int(row["stot"] or 0), failures + _failures(row)
+        self._before |= found
 
     def _tell(self, *commands: str) -> str:
         """Raises ServingError TIP531 when it does not answer, or does not know a command."""
@@ -371,6 +391,10 @@ class HaproxyBalancer:
 
 
 _REFUSALS = ("Unknown", "No such", "Invalid", "Malformed", "Require", "Can't", "Permission")
+
+
+def _failures(row: Mapping[str, str]) -> int:
+    return int(row["econ"] or 0) + int(row["eresp"] or 0)
 
 
 def _numbers(host: str, port: int) -> str:

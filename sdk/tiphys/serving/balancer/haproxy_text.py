@@ -53,6 +53,7 @@ def configuration(
         "global",
         "  nbthread 1",  # the cores are the replicas'
         f"  maxconn {limits.connections}",
+        "  hard-stop-after 30s",
         f"  tune.bufsize {_BUFFER + limits.header_bytes}",
         f"  stats socket {_word(str(control))} mode 600 level admin",
         "defaults",

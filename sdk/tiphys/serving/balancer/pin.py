@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from urllib.parse import quote
 
-from tiphys.net.protobuf import WireError, bytes_field, int_field
+from tiphys.net.protobuf import MOST, WireError, bytes_field, few_fields, int_field
 from tiphys.serving.model.servable import ModelError
 from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
@@ -57,16 +57,30 @@ class VersionPin:
         call = method.rpartition("/")[2]
         if call in _OPEN_CALLS:
             return self._open(data)
-        if call not in _CALLS:
-            return data
         try:
-            spec = ModelSpec.read(memoryview(data))
+            if call == "MultiInference":
+                return self._tasks(memoryview(data))
+            return self._named(data) if call in _CALLS else data
         except WireError:
             return data
+
+    def _named(self, data: bytes) -> bytes:
+        """A message whose first field is a ModelSpec."""
+        spec = ModelSpec.read(memoryview(data))
         if spec.name != self.model or spec.version is not None or spec.label is not None:
             return data
         # of a field that comes twice readers merge the messages (protobuf, "Last One Wins" but for messages)
         return data + bytes_field(1, bytes_field(2, int_field(1, self.version)))
+
+    def _tasks(self, message: memoryview) -> bytes:
+        """A MultiInferenceRequest: its tasks are the first field, its examples the second."""
+        parts = []
+        for field, value in few_fields(message, MOST):
+            if isinstance(value, memoryview):
+                parts.append(bytes_field(field, self._named(bytes(value)) if field == 1 else bytes(value)))
+            else:
+                parts.append(int_field(field, value))
+        return b"".join(parts)
 
     def _open(self, data: bytes) -> bytes:
         try:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from tiphys.net.protobuf import (
     FEW,
+    MOST,
     WireError,
     bytes_field,
     few_fields,
@@ -61,7 +62,7 @@ def asked_model(data: bytes) -> tuple[str, str]:
     """Name and version that a request for a model is about: the first two fields of each of them. Raises ModelError
     INVALID_ARGUMENT."""
     try:
-        found = _Parts(few_fields(memoryview(data)))
+        found = _Parts(few_fields(memoryview(data), MOST))
     except WireError as error:
         raise _unreadable(error) from None
     name = found.text(1)

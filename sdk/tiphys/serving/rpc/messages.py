@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiphys.net.protobuf import (
+    MOST,
     WireError,
     bytes_field,
     few_fields,
@@ -48,7 +49,6 @@ from tiphys.serving.model.servable import (
 )
 
 __all__ = [
-    "MOST",
     "OK_STATUS",
     "InferenceTask",
     "ModelSpec",
@@ -80,10 +80,6 @@ _STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 
 
 
 # ---- what is dear to read
-MOST = 4096
-"""Fields of a request itself: a model, and inputs or names. They are read where others wait."""
-
-
 def look_at(data: bytes) -> None:
     """Raises ModelError INVALID_ARGUMENT of a request that is more fields than any has. Whether they are right is seen
     where they are read."""
