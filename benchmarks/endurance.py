@@ -36,6 +36,7 @@ from tiphys.reference import seal
 from tiphys.runs.registry import Registry
 from tiphys.runs.served import Followed
 from tiphys.serving import LocalServing, serve
+from tiphys.serving.balancer.haproxy import haproxy
 from tiphys.store import Store
 
 FAKE = "--tiphys_loader=tiphys.serving.model.fake:load"
@@ -228,10 +229,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found: dict[str, Any] = {**about(), "driver": options.driver, "replicas": options.replicas}
+    found: dict[str, Any] = {
+        **about(),
+        "balanced_by": options.driver,
+        "replicas": options.replicas,
+        "clients": options.clients,
+    }
     for name, work in (("folder", versions), ("registry", registry)):
         with tempfile.TemporaryDirectory(prefix="tiphys-endurance-") as temporary:
             run = Run(options.requests // 2, options.clients, random.Random(options.seed))
+            if options.driver == "auto":
+                found["balanced_by"] = "HAProxy" if haproxy() else "what is built in"
             found[name] = work(run, options, Path(temporary))
         print(name)
         show(found[name])

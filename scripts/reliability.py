@@ -24,6 +24,8 @@ COMMANDS = {
     "scale": "python benchmarks/scale.py --json benchmarks/results/scale.json",
     "training_service": "python benchmarks/training_service.py --json benchmarks/results/training_service.json",
     "fuzz": "python benchmarks/fuzz.py --json benchmarks/results/fuzz.json",
+    "endurance": "python benchmarks/endurance.py --json benchmarks/results/endurance.json",
+    "serving_fuzz": "python benchmarks/serving_fuzz.py --json benchmarks/results/serving_fuzz.json",
 }
 HEAD = """# Reliability
 
@@ -62,6 +64,15 @@ hashes are equal, and under some of the other names, the whole fan-out is driven
 it must end, with a node and an ID for each item."""
 
 
+ENDURANCE = """Clients ask `tiphys serve` without pause, each on one connection, while every few seconds a replica
+that is ready is killed (SIGKILL, never the last one) and what is served changes: a new version comes to the folder, and
+no client may see an old answer after a new one; or, of a model of the registry, the alias is moved or rolled back, or
+the requests are parted by other weights."""
+BODIES = """Good requests of which bytes were changed, cut, doubled or put elsewhere. What is right is said by Python's
+own `json` and by plain arithmetic (the model is a line): the values, or a refusal with a reason. Small requests are
+asked by another client before, and beside it."""
+
+
 def results() -> dict[str, dict[str, Any]]:
     """What there is, by the name of the benchmark."""
     return {
@@ -81,6 +92,8 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         ("Scale", "scale", scale),
         ("The training service", "training_service", training_service),
         ("Hostile input", "fuzz", fuzz),
+        ("Serving, for long", "endurance", endurance),
+        ("Serving, hostile bodies", "serving_fuzz", serving_fuzz),
     ):
         parts.append(f"## {title}")
         if name not in found:
@@ -122,6 +135,49 @@ def training_service(found: Mapping[str, Any]) -> list[str]:
         said = f"A queues {fair['jobs_of_a']} jobs, then B and C one each, two run at once"
         parts += [_table((f"{said}; at {fair['commit']}, {fair['date']}", ""), rows)]
     return parts
+
+
+def endurance(found: Mapping[str, Any]) -> list[str]:
+    kinds = {"folder": "a folder of versions", "registry": "a model of the registry"}
+
+    def changes(part: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in sorted(part["changes"].items()))
+
+    parts = [found[name] for name in kinds]
+    rows = [
+        ("requests", *(part["requests"] for part in parts)),
+        ("failed", *(part["failed"] for part in parts)),
+        ("answers of no version, or (of the folder) old after new", *(part["mixed"] for part in parts)),
+        ("replicas killed", *(part["deaths"] for part in parts)),
+        ("changes", *map(changes, parts)),
+        ("seconds", *(part["seconds"] for part in parts)),
+        (
+            "median, `p99`, longest",
+            *(f"{part['median_ms']} ms, {part['p99_ms']} ms, {part['most_ms']} ms" for part in parts),
+        ),
+        (
+            "memory of what balances, at first and at last",
+            *("{at first} MiB, {at last} MiB".format(**part["memory_mib"]) for part in parts),
+        ),
+    ]
+    said = f"{found['replicas']} replicas, {found['clients']} clients, balanced by {found['balanced_by']}"
+    return [ENDURANCE, _table((said, *kinds.values()), rows)]
+
+
+def serving_fuzz(found: Mapping[str, Any]) -> list[str]:
+    answers = ", ".join(f"{status} {count} times" for status, count in sorted(found["answers"].items()))
+    small = found["small requests"]
+    rows = [
+        ("bodies", found["bodies"]),
+        ("answers", answers),
+        ("wrong ones", found["wrong"]),
+        (
+            "small requests before: median, `p99`",
+            f"{small['before']['median_ms']} ms, {small['before']['p99_ms']} ms",
+        ),
+        ("beside: median, `p99`", f"{small['beside']['median_ms']} ms, {small['beside']['p99_ms']} ms"),
+    ]
+    return [BODIES, _table(("", ""), rows)]
 
 
 def kills(found: Mapping[str, Any]) -> list[str]:

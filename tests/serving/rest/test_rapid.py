@@ -102,14 +102,25 @@ def test_any_depth_is_read(depth: int) -> None:
     assert found == depth
 
 
-@pytest.mark.parametrize("body", [b'{"instances":[1], "a":[[-1e400]]}', b'{"a":' + b"9" * 4300 + b"}"])
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        (b'{"instances":[1], "a":[[-1e400]]}', b"-1e400"),
+        (b'{"a":' + b"9" * 4300 + b"}", b"9999"),
+        (b'{"a": 1e3333.s, "b": 1}', b"1e3333"),
+        (b'{"a": -1e400-, "b": 1}', b"-1e400"),
+        (b'{"a": "1e500", "b": 1.0e400E}', b"1.0e400"),
+    ],
+)
 @pytest.mark.parametrize("longer", [200, 2_000_000])
-def test_where_a_number_is_too_big_is_told_of_a_body_of_any_size(body: bytes, longer: int) -> None:
+def test_where_a_number_is_too_big_is_told_of_a_body_of_any_size(
+    body: bytes, number: bytes, longer: int
+) -> None:
     """A million ordinary numbers before it; strings that look like such a number are none."""
     head = b'{"b":["1e400","\\"9e999"],"c":[' + b"1," * (longer // 2) + b"2],"
     with pytest.raises(ModelError) as caught:
         read.parse(head + body[1:])
-    at = len(head) - 1 + (body.index(b"-") if b"-" in body else body.index(b"9"))
+    at = len(head) - 1 + body.index(number)
     assert caught.value.message == f"JSON Parse error: {rapid.TOO_BIG} at offset: {at}"
 
 
