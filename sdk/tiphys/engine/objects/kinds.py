@@ -40,6 +40,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("JobSet", "jobset.x-k8s.io", ("v1alpha2",), ("jobsets", "jobset")),
     Kind("Deployment", "apps", ("v1",), ("deployments", "deployment", "deploy")),
     Kind("Service", "", ("v1",), ("services", "service", "svc")),
+    Kind("HTTPRoute", "gateway.networking.k8s.io", ("v1",), ("httproutes", "httproute")),
+    Kind("GRPCRoute", "gateway.networking.k8s.io", ("v1",), ("grpcroutes", "grpcroute")),
     Kind("ConfigMap", "", ("v1",), ("configmaps", "configmap", "cm")),
     Kind("Secret", "", ("v1",), ("secrets", "secret")),
     Kind("Pod", "", ("v1",), ("pods", "pod", "po")),
