@@ -7,11 +7,22 @@ replicas are ready, so no request fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.gateway import (
+    ADDRESS,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    Gateway,
+    RouteKind,
+    address,
+    grpc_port,
+    route,
+    shares,
+)
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import POD_SECURITY, Defaults, secured
@@ -138,6 +149,36 @@ def _expose(shape: _Shape, owned: bool) -> Resource:
     return _service(shape, owned, "expose", f"{_RUN}-{slot}", labels, selector, {"slot": str, "name": str})
 
 
+def _expose_calls(shape: _Shape, owned: bool) -> Resource:
+    """The headless Service of one slot: DNS gives the addresses of all replicas, so that a client may take turns."""
+    slot = splice(Input("slot"))
+    name = f"{_RUN}-{slot}-grpc"
+    place = f"dns:///{name}.{{{{workflow.namespace}}}}.svc:{shape.grpc_port}"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "labels": {_WORKFLOW: _RUN, "tiphys.dev/slot": slot},
+            "annotations": {ADDRESS: place},
+        },
+        "spec": {
+            "clusterIP": "None",
+            "selector": {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))},
+            "ports": [grpc_port(shape.grpc_port)],
+        },
+    }
+    return Resource(
+        "expose-calls",
+        manifest,
+        inputs={"slot": str, "name": str},
+        outputs={"target": address()},
+        output_defaults={"target": ""},
+        owned=owned,
+        retry=Retry.on_infrastructure(),
+    )
+
+
 def _service(
     shape: _Shape,
     owned: bool,
@@ -154,7 +195,10 @@ def _service(
         "spec": {
             "type": shape.service_type,
             "selector": selector,
-            "ports": [{"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port}],
+            "ports": [
+                {"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port},
+                grpc_port(shape.grpc_port),
+            ],
         },
     }
     return Resource(
@@ -174,7 +218,8 @@ class Serving:
 
     ``name`` is the model's name in URLs (``/v1/models/<name>``). With ``owned`` what was made disappears with
     the Workflow object. Call :meth:`publish` for the usual case; :attr:`deploy`, :attr:`expose`,
-    :attr:`retire` and :attr:`stop` are the templates behind it.
+    :attr:`retire` and :attr:`stop` are the templates behind it. With a ``gateway`` requests are shared out among models
+    by weight (:meth:`split`).
     """
 
     def __init__(
@@ -189,6 +234,7 @@ class Serving:
         resources: Resources | None = None,
         service_type: str = "ClusterIP",
         owned: bool = True,
+        gateway: Gateway | None = None,
     ) -> None:
         site = caller()
         check_name(name, "a served model", site)
@@ -219,6 +265,8 @@ class Serving:
             service_type,
         )
         self.name, self.replicas, self.image = name, replicas, image
+        self._shape, self._owned, self._gateway = shape, owned, gateway
+        self._routes: dict[tuple[str, int], Resource] = {}
         own = splice(Input("name"))
         self.deploy: Resource = _Deploy(
             shape, owned, "deploy", {"name": str}, f"{_RUN}-{own}", {_WORKFLOW: _RUN, _MODEL: own}
@@ -226,6 +274,19 @@ class Serving:
         """``deploy(name=…, model=…)``: the replicas of a model."""
         self.expose: Resource = _expose(shape, owned)
         """``expose(slot=…, name=…)``: the Service of a slot, at the model ``name``; output ``url``."""
+        self.expose_calls: Resource = _expose_calls(shape, owned)
+        """``expose_calls(slot=…, name=…)``: a headless Service for gRPC clients; output ``target``, for a channel that
+        takes turns (``round_robin``). Through a slot's own Service all calls of a connection go to one replica."""
+        self.reach: Resource = _service(
+            shape,
+            owned,
+            "reach",
+            f"{_RUN}-{own}-model",
+            {_WORKFLOW: _RUN},
+            {_WORKFLOW: _RUN, _MODEL: own},
+            {"name": str},
+        )
+        """``reach(name=…)``: a Service of one model, whatever the slots serve; output ``url``."""
         self.retire = Resource(
             "retire",
             action="delete",
@@ -240,9 +301,13 @@ class Serving:
         self.stop = Resource(
             "stop-serving",
             action="delete",
-            flags=["deployments.apps,services", "--selector", f"{_WORKFLOW}={_RUN}"],
+            flags=[
+                ",".join(["deployments.apps", "services", *((HTTP_ROUTES, GRPC_ROUTES) if gateway else ())]),
+                "--selector",
+                f"{_WORKFLOW}={_RUN}",
+            ],
         )
-        """``stop()``: remove all deployments and services of this run."""
+        """``stop()``: remove all deployments and services of this run, and the routes that it was the last to set."""
 
         version = splice(Input("version"))
         of_version = {NAME_LABEL: name, VERSION_LABEL: f"v{version}"}
@@ -324,3 +389,58 @@ class Serving:
             self.expose(slot=slot, name=name).named(f"expose-{slot}").after(deployed, on="succeeded")
         )
         return exposed
+
+    def split(
+        self,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        *,
+        after: Task | Sequence[Task] = (),
+        when: ConditionValue | Value | None = None,
+    ) -> Task:
+        """Share the requests to a slot's host name out among deployed models by weight: ``{"a": 90, "b": 10}`` is a
+        canary. ``after``: what deploys them. The task's output is ``url``.
+
+        The HTTPRoute is named after the served name and the slot, not after the run, and outlives it: the next run
+        moves it. Raises DefinitionError TIP104 without a gateway or models, TIP109 for weights that are none.
+        """
+        return self._split("HTTPRoute", slot, models, after, when)
+
+    def split_calls(
+        self,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        *,
+        after: Task | Sequence[Task] = (),
+        when: ConditionValue | Value | None = None,
+    ) -> Task:
+        """As :meth:`split`, of gRPC calls: a GRPCRoute at the gateway's ``grpc_listener``; the output is ``target``."""
+        return self._split("GRPCRoute", slot, models, after, when)
+
+    def _split(
+        self,
+        kind: RouteKind,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        after: Task | Sequence[Task],
+        when: ConditionValue | Value | None,
+    ) -> Task:
+        site = caller()
+        check_name(slot, "a slot", site)
+        found = shares(kind, self._gateway, models, site)
+        key = kind, len(found)
+        if key not in self._routes:
+            assert self._gateway is not None
+            port = self._shape.port if kind == "HTTPRoute" else self._shape.grpc_port
+            self._routes[key] = route(kind, self._gateway, self.name, port, len(found))
+        reached = []
+        for each in found:
+            task = self.reach(name=each.name).after(
+                *((after,) if isinstance(after, Task) else after), on="succeeded"
+            )
+            reached.append(task if when is None else task.when(when))
+        arguments = {
+            name: value for place, each in enumerate(found, 1) for name, value in each.arguments(place)
+        }
+        made: Task = self._routes[key](slot=slot, **arguments).after(*reached, on="succeeded")
+        return made
