@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 import yaml
 
 import tiphys
-from tests.dsl.test_registry import argo_lint
+from tests.cluster.upstream import misfits, published
 from tests.engine.harness import IMAGE, execute, value
+from tests.tools import argo_lint
 from tiphys import DefinitionError, Gateway, Pipeline, Serving, component
 from tiphys.errors import RefusedError
 
@@ -80,6 +82,20 @@ def templates(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
 def test_nobody_has_anything_against_it(tmp_path: Path) -> None:
     assert not [each for each in tiphys.lint(split()) if each.severity == "error"]
     assert argo_lint(tiphys.to_yaml(split()), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "gateway", [PUBLIC, Gateway("g", listener="a", grpc_listener="b")], ids=["all", "bare"]
+)
+@pytest.mark.parametrize(("kind", "name"), [("HTTPRoute", "split-2"), ("GRPCRoute", "split-calls-2")])
+def test_the_published_definition_has_nothing_against_it(kind: str, name: str, gateway: Gateway) -> None:
+    try:
+        definition = published(kind)
+    except OSError as error:
+        pytest.skip(f"the published definition of {kind} could not be fetched: {error}")
+    manifest = templates(split(gateway))[name]["resource"]["manifest"]
+    filled = re.sub(r"{{=asInt.*?}}", "10", manifest)
+    assert list(misfits(json.loads(re.sub(r"{{.*?}}", "x", filled)), definition)) == []
 
 
 def test_weights_are_numbers_and_the_route_is_not_the_runs() -> None:
