@@ -1,5 +1,5 @@
-"""What a split is on the real API server, which knows the definitions of the Gateway API (no gateway runs there), and how
-gRPC calls reach replicas through a plain Service and through a headless one."""
+"""What a split is on the real API server, which knows the definitions of the Gateway API (no gateway runs there), and
+how gRPC calls reach replicas through a plain Service and through a headless one."""
 
 from __future__ import annotations
 
