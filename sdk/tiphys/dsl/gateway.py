@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from tiphys.argo.gateway import ADDRESS, GROUP
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_name, check_object_name
 from tiphys.dsl.resource import Resource, WholeNumber, splice
@@ -18,16 +19,15 @@ from tiphys.dsl.values import Input, Value
 from tiphys.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from tiphys.argo.gateway import RouteKind
     from tiphys.jsontypes import JsonObject
 
     Manifest: TypeAlias = Mapping[str, object]
 
 __all__ = [
-    "ADDRESS",
     "GRPC_ROUTES",
     "HTTP_ROUTES",
     "Gateway",
-    "RouteKind",
     "Share",
     "address",
     "grpc_port",
@@ -35,12 +35,7 @@ __all__ = [
     "shares",
 ]
 
-RouteKind: TypeAlias = Literal["HTTPRoute", "GRPCRoute"]
-_GROUP = "gateway.networking.k8s.io"
-HTTP_ROUTES, GRPC_ROUTES = f"httproutes.{_GROUP}", f"grpcroutes.{_GROUP}"
-ADDRESS = "tiphys.dev/address"
-"""The annotation that says where clients find what has no address in its fields. What stands for it on another machine
-writes its own there."""
+HTTP_ROUTES, GRPC_ROUTES = f"httproutes.{GROUP}", f"grpcroutes.{GROUP}"
 _MOST = 16  # backends of a rule, and the largest weight, as the API server has them
 _HEAVIEST = 1_000_000
 
@@ -96,7 +91,7 @@ class Gateway:
     def parent(self, kind: RouteKind) -> JsonObject:
         """The parentRef of a route."""
         listener = self.listener if kind == "HTTPRoute" else self.grpc_listener
-        found: JsonObject = {"group": _GROUP, "kind": "Gateway", "name": self.name}
+        found: JsonObject = {"group": GROUP, "kind": "Gateway", "name": self.name}
         if self.namespace:
             found["namespace"] = self.namespace
         if listener:
@@ -204,7 +199,7 @@ def route(kind: RouteKind, gateway: Gateway, served: str, port: int, count: int)
         spec["hostnames"] = [host]
     spec["rules"] = [{"backendRefs": backends}]
     manifest: Manifest = {
-        "apiVersion": f"{_GROUP}/v1",
+        "apiVersion": f"{GROUP}/v1",
         "kind": kind,
         "metadata": {
             "name": f"{served}-{slot}",

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.gateway import ADDRESS
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.gateway import (
-    ADDRESS,
     GRPC_ROUTES,
     HTTP_ROUTES,
     Gateway,
-    RouteKind,
     address,
     grpc_port,
     route,
@@ -37,6 +36,7 @@ from tiphys.reference import Reference
 from tiphys.registry.names import NAME_LABEL, VERSION_LABEL
 
 if TYPE_CHECKING:
+    from tiphys.argo.gateway import RouteKind
     from tiphys.dsl.gate import Gate
 
 __all__ = ["SERVING_IMAGE", "Serving"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
+from tiphys.argo.gateway import ROUTES
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.balancers import Balancers
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
@@ -13,7 +14,7 @@ from tiphys.engine.objects.gang import GangController
 from tiphys.engine.objects.jobset import JobSetController
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.pytorchjob import PyTorchJobController
-from tiphys.engine.objects.route import ROUTES, Route
+from tiphys.engine.objects.route import Route
 from tiphys.engine.objects.seats import check_gpus
 from tiphys.engine.objects.service import Service
 from tiphys.engine.objects.tfjob import TFJobController

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from tiphys.engine.objects.balancers import Balancers
     from tiphys.serving.balancer import BalancerProcess
 
-__all__ = ["ADDRESS", "ObjectFront", "is_grpc"]
+__all__ = ["ObjectFront", "is_grpc"]
 
-ADDRESS = "tiphys.dev/address"
-"""Where clients find an object that has no address in its fields: a pipeline says it, and here it is the stand-in's."""
 _NETWORK = "127.96"
 _GRPC = ("kubernetes.io/h2c", "grpc")
 

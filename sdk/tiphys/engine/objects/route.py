@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, cast
 
-from tiphys.engine.objects.front import ADDRESS, ObjectFront
+from tiphys.argo.gateway import ADDRESS, ROUTES
+from tiphys.engine.objects.front import ObjectFront
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ if TYPE_CHECKING:
         spec: RouteSpec
 
 
-__all__ = ["ROUTES", "Route", "check_route"]
+__all__ = ["Route", "check_route"]
 
-ROUTES = ("HTTPRoute", "GRPCRoute")
 _KNOWN = {"name", "backendRefs"}
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from tiphys.argo.gateway import ADDRESS
 from tiphys.engine.objects.balancers import Balancers
 from tiphys.engine.objects.deployment import PodEndpoint
-from tiphys.engine.objects.front import ADDRESS, ObjectFront, is_grpc
+from tiphys.engine.objects.front import ObjectFront, is_grpc
 from tiphys.engine.pods.host import Host
 
 if TYPE_CHECKING:
