@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -56,6 +56,15 @@ def ask(url: str, target: str, one: str) -> list[list[str]]:
             call = channel.unary_unary("/a.B/C")
             answers.append([call(b"", timeout=20).decode() for _ in range(100)])
     return answers
+
+
+class Chosen(NamedTuple):
+    good: str
+    new: str
+
+
+def choose() -> Chosen:
+    return Chosen("a", "b")
 
 
 def split(gateway: Gateway = PUBLIC) -> Pipeline:
@@ -160,12 +169,22 @@ def test_a_route_that_does_more_is_refused_here(tmp_path: Path, change: dict[str
         "metadata": {"generateName": "x-"},
         "spec": {"entrypoint": "main", "templates": [{"name": "main", "resource": resource}]},
     }
-    try:
-        result = execute(tmp_path, workflow)
-    except RefusedError as error:
-        assert error.code == "TIP230" and text in error.message
-    else:
-        assert text in str(result.workflow["status"])
+    with pytest.raises(RefusedError) as caught:
+        execute(tmp_path, workflow)
+    assert caught.value.code == "TIP230" and text in caught.value.message
+    resource["manifest"] = json.dumps(route).replace(
+        '"r"', '"{{workflow.name}}"'
+    )  # which is known when it runs
+    assert text in str(execute(tmp_path, workflow).workflow["status"])
+
+
+def test_outputs_name_models_and_weights_may_be_none() -> None:
+    with Pipeline("p") as pipeline:
+        chosen = component(choose, embed=True)()
+        Serving("m", gateway=Gateway("g")).split("first", {chosen.outputs.good: 100, chosen.outputs.new: 0})
+    tasks = {task["name"]: task for task in templates(pipeline)["main"]["dag"]["tasks"]}
+    given = {each["name"]: each["value"] for each in tasks["split-2"]["arguments"]["parameters"]}
+    assert given["name-2"] == "{{tasks.choose.outputs.parameters.new}}" and given["weight-2"] == "0"
 
 
 def wrong(**options: Any) -> Any:
