@@ -33,7 +33,7 @@ from tiphys.dsl.task import Task
 from tiphys.dsl.values import ConditionValue, Expression, Input, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
-from tiphys.registry.names import NAME_LABEL, VERSION_LABEL
+from tiphys.registry.names import NAME_LABEL, VERSION_LABEL, calls_service
 
 if TYPE_CHECKING:
     from tiphys.argo.gateway import RouteKind
@@ -150,28 +150,35 @@ def _expose(shape: _Shape, owned: bool) -> Resource:
 
 
 def _expose_calls(shape: _Shape, owned: bool) -> Resource:
-    """The headless Service of one slot: DNS gives the addresses of all replicas, so that a client may take turns."""
+    """The headless Service of one slot."""
     slot = splice(Input("slot"))
-    name = f"{_RUN}-{slot}-grpc"
+    labels = {_WORKFLOW: _RUN, "tiphys.dev/slot": slot}
+    selector = {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))}
+    name = calls_service(f"{_RUN}-{slot}")
+    return _headless(shape, owned, "expose-calls", name, labels, selector, {"slot": str, "name": str})
+
+
+def _headless(
+    shape: _Shape,
+    owned: bool,
+    template: str,
+    name: str,
+    labels: Mapping[str, str],
+    selector: Mapping[str, str],
+    inputs: Mapping[str, Any],
+) -> Resource:
+    """A Service without an address: DNS gives those of all replicas, so that a client may take turns."""
     place = f"dns:///{name}.{{{{workflow.namespace}}}}.svc:{shape.grpc_port}"
     manifest = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": name,
-            "labels": {_WORKFLOW: _RUN, "tiphys.dev/slot": slot},
-            "annotations": {ADDRESS: place},
-        },
-        "spec": {
-            "clusterIP": "None",
-            "selector": {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))},
-            "ports": [grpc_port(shape.grpc_port)],
-        },
+        "metadata": {"name": name, "labels": labels, "annotations": {ADDRESS: place}},
+        "spec": {"clusterIP": "None", "selector": selector, "ports": [grpc_port(shape.grpc_port)]},
     }
     return Resource(
-        "expose-calls",
+        template,
         manifest,
-        inputs={"slot": str, "name": str},
+        inputs=inputs,
         outputs={"target": address()},
         output_defaults={"target": ""},
         owned=owned,
@@ -319,6 +326,11 @@ class Serving:
             shape, False, "point", name, {NAME_LABEL: name}, of_version, {"version": int}
         )
         """``point(version=…)``: the Service of the served name itself, at a version; output ``url``."""
+        self.point_calls: Resource = _headless(
+            shape, False, "point-calls", calls_service(name), {NAME_LABEL: name}, of_version, {"version": int}
+        )
+        """``point_calls(version=…)``: as ``expose_calls``, beside the Service of the served name; a rollback moves it,
+        too; output ``target``."""
         self.retire_versions = Resource(
             "retire-versions",
             action="delete",
