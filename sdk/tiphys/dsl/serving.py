@@ -104,6 +104,8 @@ class _Deploy(Resource):
                 f"--model_base_path={splice(path)}",
                 f"--rest_api_port={shape.port}",
                 f"--port={shape.grpc_port}",
+                # a client resolves a name anew, and a Service chooses anew, for a new connection only
+                "--grpc_channel_arguments=grpc.max_connection_age_ms=30000",
             ],
             "ports": [
                 {"name": "http", "containerPort": shape.port},
