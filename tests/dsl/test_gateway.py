@@ -112,6 +112,8 @@ def test_weights_are_numbers_and_the_route_is_not_the_runs() -> None:
     manifest = found["split-2"]["resource"]["manifest"]
     assert "\"weight\": {{=asInt(inputs.parameters['weight-2'])}}" in manifest
     assert "setOwnerReference" not in found["split-2"]["resource"]
+    for name in ("reach", "split-2", "split-calls-2"):  # two steps may make one at once
+        assert "AlreadyExists" in found[name]["retryStrategy"]["expression"]
     assert '"sectionName": "grpc"' in found["split-calls-2"]["resource"]["manifest"]
     assert '"port": 8500' in found["split-calls-2"]["resource"]["manifest"]
     service = json.loads(found["expose-calls"]["resource"]["manifest"])

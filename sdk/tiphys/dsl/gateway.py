@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GRPC_ROUTES",
     "HTTP_ROUTES",
+    "SHARED",
     "Gateway",
     "Share",
     "address",
@@ -36,6 +37,13 @@ __all__ = [
 ]
 
 HTTP_ROUTES, GRPC_ROUTES = f"httproutes.{GROUP}", f"grpcroutes.{GROUP}"
+SHARED = Retry(
+    limit=2,
+    on="always",
+    expression=f"({Retry.on_infrastructure().expression}) || lastRetry.message contains 'AlreadyExists'",
+)
+"""For what two steps may make at once: `kubectl apply` looks, and then creates, so the later one is told that it is
+there, and finds it at its second attempt (seen on a cluster)."""
 _MOST = 16  # backends of a rule, and the largest weight, as the API server has them
 _HEAVIEST = 1_000_000
 
@@ -219,5 +227,5 @@ def route(kind: RouteKind, gateway: Gateway, served: str, port: int, count: int)
         outputs={output: address()},
         output_defaults={output: ""},
         owned=False,
-        retry=Retry.on_infrastructure(),
+        retry=SHARED,
     )

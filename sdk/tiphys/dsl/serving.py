@@ -16,6 +16,7 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.gateway import (
     GRPC_ROUTES,
     HTTP_ROUTES,
+    SHARED,
     Gateway,
     address,
     grpc_port,
@@ -184,7 +185,7 @@ def _headless(
         outputs={"target": address()},
         output_defaults={"target": ""},
         owned=owned,
-        retry=Retry.on_infrastructure(),
+        retry=SHARED,
     )
 
 
@@ -196,6 +197,7 @@ def _service(
     labels: Mapping[str, str],
     selector: Mapping[str, str],
     inputs: Mapping[str, Any],
+    retry: Retry | None = None,
 ) -> Resource:
     manifest = {
         "apiVersion": "v1",
@@ -218,7 +220,7 @@ def _service(
         outputs={"url": "http://{.spec.clusterIP}:{.spec.ports[0].port}"},
         output_defaults={"url": ""},
         owned=owned,
-        retry=Retry.on_infrastructure(),
+        retry=retry or Retry.on_infrastructure(),
     )
 
 
@@ -294,6 +296,7 @@ class Serving:
             {_WORKFLOW: _RUN},
             {_WORKFLOW: _RUN, _MODEL: own},
             {"name": str},
+            retry=SHARED,
         )
         """``reach(name=…)``: a Service of one model, whatever the slots serve; output ``url``."""
         self.retire = Resource(
