@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Fake as Fake
     from tiphys.dsl import Gang as Gang
     from tiphys.dsl import Gate as Gate
+    from tiphys.dsl import Gateway as Gateway
     from tiphys.dsl import Git as Git
     from tiphys.dsl import ModelRegistry as ModelRegistry
     from tiphys.dsl import MoreMemory as MoreMemory
@@ -103,6 +104,7 @@ _PUBLIC = {
     "Gang": "tiphys.dsl",
     "ModelRegistry": "tiphys.dsl",
     "Gate": "tiphys.dsl",
+    "Gateway": "tiphys.dsl",
     "MoreMemory": "tiphys.dsl",
     "Mutex": "tiphys.dsl",
     "OnFailure": "tiphys.dsl",

@@ -28,6 +28,8 @@ MAY = [
             "mpijobs.kubeflow.org",
             "deployments.apps",
             "services",
+            "httproutes.gateway.networking.k8s.io",
+            "grpcroutes.gateway.networking.k8s.io",
         )
         for verb in ("create", "get", "list", "watch", "patch", "delete")
     ),

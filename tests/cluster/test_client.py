@@ -352,6 +352,7 @@ def test_terminate_deletes_what_the_run_created() -> None:
         "/apis/kubeflow.org/v1/namespaces/team/pytorchjobs": ["run-ddp"],
         "/apis/jobset.x-k8s.io/v1alpha2/namespaces/team/jobsets": ["run-bn"],
         "/api/v1/namespaces/team/services": ["run-first"],
+        "/apis/gateway.networking.k8s.io/v1/namespaces/team/httproutes": ["m-first"],
     }
 
     def handler(request: Request) -> Response:
@@ -370,6 +371,7 @@ def test_terminate_deletes_what_the_run_created() -> None:
     client, _ = kubernetes(handler)
     _, cleared = client.terminate("run")
     assert sorted(cleared or ()) == [
+        "httproutes/m-first",
         "jobsets/run-bn",
         "pytorchjobs/run-ddp",
         "services/run-first",

@@ -57,6 +57,11 @@ MODULES = {
     ),
     "RayJob": ("github.com/ray-project/kuberay/ray-operator@v1.4.2", "config/crd/bases/ray.io_rayjobs.yaml"),
 }
+_GATEWAY = "sigs.k8s.io/gateway-api@v1.5.0"
+MODULES |= {
+    kind: (_GATEWAY, f"config/crd/standard/gateway.networking.k8s.io_{kind.lower()}s.yaml")
+    for kind in ("HTTPRoute", "GRPCRoute")
+}
 _ITEM = re.compile(r"^pub (struct|enum) (\w+) \{\n(.*?)^\}", re.M | re.S)
 _FIELD = re.compile(r"((?:^    #\[.*\]\n)*)^    pub (?:r#)?(\w+): (.+),$", re.M)
 _VARIANT = re.compile(r"((?:^    #\[.*\]\n)*)^    (\w+),$", re.M)
@@ -112,7 +117,7 @@ def jobset_definition() -> Json:
 
 
 def definition(kind: str) -> Json:
-    """The CustomResourceDefinition of a kind of job. Raises OSError where it cannot be fetched."""
+    """The CustomResourceDefinition of a kind of job or route. Raises OSError where it cannot be fetched."""
     return jobset_definition() if kind == "JobSet" else _definition(*MODULES[kind])
 
 

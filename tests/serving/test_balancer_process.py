@@ -168,3 +168,21 @@ def test_nonsense_on_the_control_socket(process: BalancerProcess) -> None:
             answer = json.loads(client.recv(65536))
         assert answer["ok"] is False and answer["error"]["code"] == "TIP515"
     assert process.stats() == {}
+
+
+def test_calls_are_balanced_beside_requests_under_the_same_control(process: BalancerProcess) -> None:
+    grpc = pytest.importorskip("grpc")
+    from tests.serving.balancer.test_calls import PREDICT, Replica
+
+    replica = Replica("only")
+    how: dict[str, Any] = {"host": "127.0.0.1", "protocol": "grpc"}
+    port = process.apply("calls", port=0, endpoints=[], **how)
+    assert process.apply("calls", port=port, endpoints=[replica.address], **how) == port
+    assert process.drained("calls", 1) and process.stats() == {}
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert channel.unary_unary(PREDICT)(b"x", timeout=20) == b"only:x"
+    assert process.apply("calls", port=process.apply("other", port=0, **how), **{**how, "host": "127.0.0.2"})
+    assert process.remove("calls") and not process.remove("calls")
+    with pytest.raises(ServingError, match="TIP510"):
+        process.apply("taken", port=replica.port, **how)
+    replica.die()

@@ -73,6 +73,16 @@ def test_how_tensorflow_runs_a_model() -> None:
     assert loader.keywords == {"options": SessionOptions(2, 3, 0.25), "warm": False}
 
 
+def test_channel_arguments_are_read_as_the_original_reads_them() -> None:
+    given = "grpc.max_connection_age_ms=30000,grpc.primary_user_agent=me,nothing,a=b=c,"
+    found = options("--model_base_path=/m", f"--grpc_channel_arguments={given}")
+    assert found.config.grpc_arguments == (
+        ("grpc.max_connection_age_ms", 30000),
+        ("grpc.primary_user_agent", "me"),
+    )
+    assert options("--model_base_path=/m").config.grpc_arguments == ()
+
+
 def test_flags_without_effect_are_said_to_be_so() -> None:
     found = options("--model_base_path=/m", "--tensorflow_session_parallelism=2", "--num_load_threads=4")
     assert found.ignored == ["num_load_threads", "tensorflow_session_parallelism"]

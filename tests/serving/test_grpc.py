@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -219,6 +220,18 @@ def test_the_callers_deadline_counts(
     with pytest.raises(grpc.RpcError) as caught:
         connection.unary_unary(PREDICT)(spec() + x(1), timeout=0.1)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_connection_gets_old_and_its_client_notices_nothing(
+    model_server: Start, channel: Any, grpc: Any
+) -> None:
+    connection = channel(model_server(grpc_port=0, grpc_arguments=[("grpc.max_connection_age_ms", 100)]))
+    states: list[Any] = []
+    connection.subscribe(states.append)
+    end = time.monotonic() + 20
+    while states.count(grpc.ChannelConnectivity.READY) < 3 and time.monotonic() < end:
+        assert connection.unary_unary(STATUS)(spec(), timeout=20)
+    assert states.count(grpc.ChannelConnectivity.READY) >= 3
 
 
 def test_health(model_server: Start, channel: Any, grpc: Any) -> None:

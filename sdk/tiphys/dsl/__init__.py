@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.fakes import Fake as Fake
     from tiphys.dsl.fakes import with_fakes as with_fakes
     from tiphys.dsl.gate import Gate as Gate
+    from tiphys.dsl.gateway import Gateway as Gateway
     from tiphys.dsl.http import http as http
     from tiphys.dsl.kept import argo_template as argo_template
     from tiphys.dsl.locks import Gang as Gang
@@ -81,6 +82,7 @@ _PUBLIC = {
     "Gang": "locks",
     "ModelRegistry": "registry",
     "Gate": "gate",
+    "Gateway": "gateway",
     "MoreMemory": "on_failure",
     "Mutex": "locks",
     "OnFailure": "on_failure",

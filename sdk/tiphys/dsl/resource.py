@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tiphys.argo.display import DISPLAY_NAME
@@ -23,11 +24,12 @@ from tiphys.dsl.types import MISSING, Field, fields_of, kebab
 from tiphys.dsl.values import Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
 
-__all__ = ["Action", "Resource", "manifest_text", "splice"]
+__all__ = ["Action", "Resource", "WholeNumber", "manifest_text", "splice"]
 
 Action = Literal["get", "create", "apply", "delete", "replace", "patch"]
 # a list of numbers, one a line; there are no line ends inside a JSON string
 _NUMBERS = re.compile(r"\[\n\s*(\d+(?:,\n\s*\d+)*)\n\s*\]")
+_BARE = "\ue000"  # around what loses its quotes: no manifest has it
 _ACTIONS = ("get", "create", "apply", "delete", "replace", "patch")
 
 
@@ -38,8 +40,17 @@ def splice(value: Value | str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """An input that enters a manifest as a number: the API server takes no text where a kind has one."""
+
+    value: Value
+
+
 class _Encoder(json.JSONEncoder):
     def default(self, o: Any) -> Any:
+        if isinstance(o, WholeNumber):
+            return _BARE + "{{=asInt(" + o.value.expr() + ")}}" + _BARE
         if isinstance(o, Value):
             return splice(o)
         return super().default(o)
@@ -48,6 +59,7 @@ class _Encoder(json.JSONEncoder):
 def manifest_text(manifest: Mapping[str, Any]) -> str:
     """A manifest as readable JSON; value objects in it become splices."""
     text = json.dumps(manifest, cls=_Encoder, indent=2, ensure_ascii=False)
+    text = text.replace(f'"{_BARE}', "").replace(f'{_BARE}"', "")
     return _NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 

@@ -7,11 +7,22 @@ replicas are ready, so no request fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.gateway import ADDRESS
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.gateway import (
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    SHARED,
+    Gateway,
+    address,
+    grpc_port,
+    route,
+    shares,
+)
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import POD_SECURITY, Defaults, secured
@@ -23,9 +34,10 @@ from tiphys.dsl.task import Task
 from tiphys.dsl.values import ConditionValue, Expression, Input, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
-from tiphys.registry.names import NAME_LABEL, VERSION_LABEL
+from tiphys.registry.names import NAME_LABEL, VERSION_LABEL, calls_service
 
 if TYPE_CHECKING:
+    from tiphys.argo.gateway import RouteKind
     from tiphys.dsl.gate import Gate
 
 __all__ = ["SERVING_IMAGE", "Serving"]
@@ -93,6 +105,8 @@ class _Deploy(Resource):
                 f"--model_base_path={splice(path)}",
                 f"--rest_api_port={shape.port}",
                 f"--port={shape.grpc_port}",
+                # a client resolves a name anew, and a Service chooses anew, for a new connection only
+                "--grpc_channel_arguments=grpc.max_connection_age_ms=30000",
             ],
             "ports": [
                 {"name": "http", "containerPort": shape.port},
@@ -138,7 +152,16 @@ def _expose(shape: _Shape, owned: bool) -> Resource:
     return _service(shape, owned, "expose", f"{_RUN}-{slot}", labels, selector, {"slot": str, "name": str})
 
 
-def _service(
+def _expose_calls(shape: _Shape, owned: bool) -> Resource:
+    """The headless Service of one slot."""
+    slot = splice(Input("slot"))
+    labels = {_WORKFLOW: _RUN, "tiphys.dev/slot": slot}
+    selector = {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))}
+    name = calls_service(f"{_RUN}-{slot}")
+    return _headless(shape, owned, "expose-calls", name, labels, selector, {"slot": str, "name": str})
+
+
+def _headless(
     shape: _Shape,
     owned: bool,
     template: str,
@@ -147,6 +170,35 @@ def _service(
     selector: Mapping[str, str],
     inputs: Mapping[str, Any],
 ) -> Resource:
+    """A Service without an address: DNS gives those of all replicas, so that a client may take turns."""
+    place = f"dns:///{name}.{{{{workflow.namespace}}}}.svc:{shape.grpc_port}"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels, "annotations": {ADDRESS: place}},
+        "spec": {"clusterIP": "None", "selector": selector, "ports": [grpc_port(shape.grpc_port)]},
+    }
+    return Resource(
+        template,
+        manifest,
+        inputs=inputs,
+        outputs={"target": address()},
+        output_defaults={"target": ""},
+        owned=owned,
+        retry=SHARED,
+    )
+
+
+def _service(
+    shape: _Shape,
+    owned: bool,
+    template: str,
+    name: str,
+    labels: Mapping[str, str],
+    selector: Mapping[str, str],
+    inputs: Mapping[str, Any],
+    retry: Retry | None = None,
+) -> Resource:
     manifest = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -154,7 +206,10 @@ def _service(
         "spec": {
             "type": shape.service_type,
             "selector": selector,
-            "ports": [{"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port}],
+            "ports": [
+                {"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port},
+                grpc_port(shape.grpc_port),
+            ],
         },
     }
     return Resource(
@@ -165,7 +220,7 @@ def _service(
         outputs={"url": "http://{.spec.clusterIP}:{.spec.ports[0].port}"},
         output_defaults={"url": ""},
         owned=owned,
-        retry=Retry.on_infrastructure(),
+        retry=retry or Retry.on_infrastructure(),
     )
 
 
@@ -174,7 +229,8 @@ class Serving:
 
     ``name`` is the model's name in URLs (``/v1/models/<name>``). With ``owned`` what was made disappears with
     the Workflow object. Call :meth:`publish` for the usual case; :attr:`deploy`, :attr:`expose`,
-    :attr:`retire` and :attr:`stop` are the templates behind it.
+    :attr:`retire` and :attr:`stop` are the templates behind it. With a ``gateway`` requests are shared out among models
+    by weight (:meth:`split`).
     """
 
     def __init__(
@@ -189,6 +245,7 @@ class Serving:
         resources: Resources | None = None,
         service_type: str = "ClusterIP",
         owned: bool = True,
+        gateway: Gateway | None = None,
     ) -> None:
         site = caller()
         check_name(name, "a served model", site)
@@ -219,6 +276,8 @@ class Serving:
             service_type,
         )
         self.name, self.replicas, self.image = name, replicas, image
+        self._shape, self._owned, self._gateway = shape, owned, gateway
+        self._routes: dict[tuple[str, int], Resource] = {}
         own = splice(Input("name"))
         self.deploy: Resource = _Deploy(
             shape, owned, "deploy", {"name": str}, f"{_RUN}-{own}", {_WORKFLOW: _RUN, _MODEL: own}
@@ -226,6 +285,20 @@ class Serving:
         """``deploy(name=…, model=…)``: the replicas of a model."""
         self.expose: Resource = _expose(shape, owned)
         """``expose(slot=…, name=…)``: the Service of a slot, at the model ``name``; output ``url``."""
+        self.expose_calls: Resource = _expose_calls(shape, owned)
+        """``expose_calls(slot=…, name=…)``: a headless Service for gRPC clients; output ``target``, for a channel that
+        takes turns (``round_robin``). Through a slot's own Service all calls of a connection go to one replica."""
+        self.reach: Resource = _service(
+            shape,
+            owned,
+            "reach",
+            f"{_RUN}-{own}-model",
+            {_WORKFLOW: _RUN},
+            {_WORKFLOW: _RUN, _MODEL: own},
+            {"name": str},
+            retry=SHARED,
+        )
+        """``reach(name=…)``: a Service of one model, whatever the slots serve; output ``url``."""
         self.retire = Resource(
             "retire",
             action="delete",
@@ -240,9 +313,13 @@ class Serving:
         self.stop = Resource(
             "stop-serving",
             action="delete",
-            flags=["deployments.apps,services", "--selector", f"{_WORKFLOW}={_RUN}"],
+            flags=[
+                ",".join(["deployments.apps", "services", *((HTTP_ROUTES, GRPC_ROUTES) if gateway else ())]),
+                "--selector",
+                f"{_WORKFLOW}={_RUN}",
+            ],
         )
-        """``stop()``: remove all deployments and services of this run."""
+        """``stop()``: remove all deployments and services of this run, and the routes that it was the last to set."""
 
         version = splice(Input("version"))
         of_version = {NAME_LABEL: name, VERSION_LABEL: f"v{version}"}
@@ -254,6 +331,11 @@ class Serving:
             shape, False, "point", name, {NAME_LABEL: name}, of_version, {"version": int}
         )
         """``point(version=…)``: the Service of the served name itself, at a version; output ``url``."""
+        self.point_calls: Resource = _headless(
+            shape, False, "point-calls", calls_service(name), {NAME_LABEL: name}, of_version, {"version": int}
+        )
+        """``point_calls(version=…)``: as ``expose_calls``, beside the Service of the served name; a rollback moves it,
+        too; output ``target``."""
         self.retire_versions = Resource(
             "retire-versions",
             action="delete",
@@ -324,3 +406,58 @@ class Serving:
             self.expose(slot=slot, name=name).named(f"expose-{slot}").after(deployed, on="succeeded")
         )
         return exposed
+
+    def split(
+        self,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        *,
+        after: Task | Sequence[Task] = (),
+        when: ConditionValue | Value | None = None,
+    ) -> Task:
+        """Share the requests to a slot's host name out among deployed models by weight: ``{"a": 90, "b": 10}`` is a
+        canary. ``after``: what deploys them. The task's output is ``url``.
+
+        The HTTPRoute is named after the served name and the slot, not after the run, and outlives it: the next run
+        moves it. Raises DefinitionError TIP104 without a gateway or models, TIP109 for weights that are none.
+        """
+        return self._split("HTTPRoute", slot, models, after, when)
+
+    def split_calls(
+        self,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        *,
+        after: Task | Sequence[Task] = (),
+        when: ConditionValue | Value | None = None,
+    ) -> Task:
+        """As :meth:`split`, of gRPC calls: a GRPCRoute at the gateway's ``grpc_listener``; the output is ``target``."""
+        return self._split("GRPCRoute", slot, models, after, when)
+
+    def _split(
+        self,
+        kind: RouteKind,
+        slot: str,
+        models: Mapping[Value | str, Value | int],
+        after: Task | Sequence[Task],
+        when: ConditionValue | Value | None,
+    ) -> Task:
+        site = caller()
+        check_name(slot, "a slot", site)
+        found = shares(kind, self._gateway, models, site)
+        key = kind, len(found)
+        if key not in self._routes:
+            assert self._gateway is not None
+            port = self._shape.port if kind == "HTTPRoute" else self._shape.grpc_port
+            self._routes[key] = route(kind, self._gateway, self.name, port, len(found))
+        reached = []
+        for each in found:
+            task = self.reach(name=each.name).after(
+                *((after,) if isinstance(after, Task) else after), on="succeeded"
+            )
+            reached.append(task if when is None else task.when(when))
+        arguments = {
+            name: value for place, each in enumerate(found, 1) for name, value in each.arguments(place)
+        }
+        made: Task = self._routes[key](slot=slot, **arguments).after(*reached, on="succeeded")
+        return made

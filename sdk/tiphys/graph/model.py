@@ -248,7 +248,7 @@ def _resource(resource: ResourceTemplate) -> tuple[str, str]:
         count = replicas[-1 if kind == "MPIJob" else 0] if replicas else 0
     if kind in ("TFJob", "PyTorchJob", "JobSet", "MPIJob", "XGBoostJob", "RayJob", "TrainJob", "Job"):
         return "training", f"{kind}, {count} worker{'s' * (count != 1)}" if count else kind
-    if kind in ("Deployment", "Service", "StatefulSet", "InferenceService"):
+    if kind in ("Deployment", "Service", "HTTPRoute", "GRPCRoute", "StatefulSet", "InferenceService"):
         return "serving", f"{kind}, {count} replica{'s' * (count != 1)}" if count else kind
     return "resource", f"{action} {kind}"
 

@@ -20,7 +20,7 @@ __all__ = ["Edges", "Folded", "Lineage", "Thing", "lineage", "mermaid", "tree"]
 Kind = Literal["artifact", "step", "run", "code", "lock", "git", "environment", "report", "service", "alias"]
 _PROVENANCE: tuple[Kind, ...] = ("code", "lock", "git", "environment")
 _NAMES = 20  # that are offered for one that is not known
-_SERVES = ("Deployment", "Service", "StatefulSet", "InferenceService")
+_SERVES = ("Deployment", "Service", "HTTPRoute", "GRPCRoute", "StatefulSet", "InferenceService")
 
 
 class Edges(Protocol):

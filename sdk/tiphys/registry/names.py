@@ -9,6 +9,7 @@ from tiphys.errors import RefusedError
 __all__ = [
     "NAME_LABEL",
     "VERSION_LABEL",
+    "calls_service",
     "check_alias",
     "check_model_name",
     "config_map",
@@ -78,3 +79,8 @@ def config_map(name: str) -> str:
 def page_map(name: str, page: int) -> str:
     """The ConfigMap of a page of its audit; no model is called so, since names have no dot."""
     return f"tiphys-models-{name}.audit.{page:06d}"
+
+
+def calls_service(name: str) -> str:
+    """The headless Service for gRPC beside the Service ``name``."""
+    return f"{name}-grpc"

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +59,6 @@ _IGNORED = (
     "enable_signature_method_name_check",
     "flush_filesystem_caches",
     "force_allow_any_version_labels_for_unavailable_models",
-    "grpc_channel_arguments",
     "grpc_max_threads",
     "mixed_precision",
     "num_load_threads",
@@ -97,6 +97,16 @@ class _Parser(argparse.ArgumentParser):
         raise FlagError(message)
 
 
+def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+    """As the original reads them: what has no one `=` is nothing, and a value that is a number is one."""
+    pairs = [part.split("=") for part in text.split(",")]
+    return tuple(
+        (pair[0], int(pair[1]) if re.fullmatch(r"-?\d{1,9}", pair[1]) else pair[1])
+        for pair in pairs
+        if len(pair) == 2
+    )
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m tiphys.serving",
@@ -116,6 +126,11 @@ def _parser() -> _Parser:
     add("--model_config_file_poll_wait_seconds", type=float, default=0.0, help="0: read it once")
     add("--rest_api_port", type=int, default=8501, help="port of the REST API (default: %(default)s)")
     add("--port", type=int, default=8500, help="port of the gRPC API (default: %(default)s)")
+    add(
+        "--grpc_channel_arguments",
+        default="",
+        help="of the gRPC server, for example grpc.max_connection_age_ms=30000",
+    )
     add("--rest_api_timeout_in_ms", type=int, default=30000, help="for one request (default: %(default)s)")
     add("--rest_api_num_threads", type=int, default=0, help="threads that run the model (default: the CPUs)")
     add("--rest_api_enable_cors_support", type=_bool, nargs="?", const=True, default=False)
@@ -223,6 +238,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         host=os.environ.get("TIPHYS_POD_IP") or "0.0.0.0",
         port=options.rest_api_port,
         grpc_port=options.port or None,
+        grpc_arguments=_channel_arguments(options.grpc_channel_arguments),
         timeout=timeout / 1000 if timeout > 0 else None,
         poll_seconds=options.file_system_poll_wait_seconds,
         batching=_batching(options),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -35,6 +35,8 @@ class ServerConfig:
     port: int = 8501
     grpc_port: int | None = None
     """None: no gRPC; 0: a free port."""
+    grpc_arguments: Sequence[tuple[str, int | str]] = ()
+    """Channel arguments of the gRPC server."""
     loader: Loader = load_saved_model
     timeout: float | None = 30.0
     poll_seconds: float = 1.0
@@ -147,7 +149,13 @@ class AsyncModelServer:
             log.warning("no gRPC API: grpcio is not installed")
             return
         api = GrpcApi(self.manager, self.api.metrics, self.api.lane, self.api.alone)
-        server = GrpcServer(api, config.host, config.grpc_port, max_message_bytes=config.limits.body_bytes)
+        server = GrpcServer(
+            api,
+            config.host,
+            config.grpc_port,
+            max_message_bytes=config.limits.body_bytes,
+            arguments=config.grpc_arguments,
+        )
         try:
             await server.start()
         except (RuntimeError, OSError) as error:

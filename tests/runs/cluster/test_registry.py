@@ -158,6 +158,7 @@ class Served:
     def __init__(self) -> None:
         self.api, self.selector, self.ready = Api(), {"tiphys.dev/model-version": "v1"}, {1: 2, 2: 1, 3: 0}
         self.labels = {"tiphys.dev/model-name": "m"}
+        self.headless: dict[str, str] | None = None
         self.meanwhile: Any = None
         self.client = Client.kubernetes(transport=FakeTransport(self.answer), namespace="team")
         self.registry = Registry(client=self.client, who="me")
@@ -172,6 +173,12 @@ class Served:
                 if meanwhile is not None:
                     meanwhile()
             return Response.of({"metadata": {"labels": self.labels}, "spec": {"selector": self.selector}})
+        if request.path == "/api/v1/namespaces/team/services/m-grpc":
+            if self.headless is None:
+                return Response.of({}, 404)
+            if request.method == "PATCH":
+                self.headless.update(request.body["spec"]["selector"])  # type: ignore[index]
+            return Response.of({"metadata": {"labels": self.labels}, "spec": {"selector": self.headless}})
         if "/deployments/" in request.path:
             number = int(request.path.rpartition("/m-v")[2])
             if number not in self.ready:
@@ -195,6 +202,13 @@ def test_the_service_of_the_name_follows_the_champion_to_versions_that_are_ready
     with pytest.raises(RefusedError, match="TIP263"):
         served.registry.alias("m", "champion", 2)
     assert served.selector == {"tiphys.dev/model-version": "v1"}
+
+
+def test_the_headless_service_follows_too() -> None:
+    served = Served()
+    served.headless = {"tiphys.dev/model-version": "v1"}
+    served.registry.alias("m", "champion", 2)
+    assert served.selector == served.headless == {"tiphys.dev/model-version": "v2"}
 
 
 def test_when_the_alias_moves_on_meanwhile_the_service_does_too() -> None:

@@ -1,4 +1,4 @@
-"""Local stand-ins for what resource templates create: TFJob, Deployment, Service, ConfigMap and a few plain kinds."""
+"""Local stand-ins for what resource templates create: TFJob, Deployment, Service, routes, a few plain kinds."""
 
 from __future__ import annotations
 

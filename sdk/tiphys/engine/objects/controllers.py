@@ -6,14 +6,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
+from tiphys.argo.gateway import ROUTES
 from tiphys.engine.objects.api import Api
+from tiphys.engine.objects.balancers import Balancers
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
 from tiphys.engine.objects.gang import GangController
 from tiphys.engine.objects.jobset import JobSetController
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.pytorchjob import PyTorchJobController
+from tiphys.engine.objects.route import Route
 from tiphys.engine.objects.seats import check_gpus
-from tiphys.engine.objects.service import Balancers, Service
+from tiphys.engine.objects.service import Service
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
         TFJobManifest,
     )
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.engine.objects.front import ObjectFront
+    from tiphys.engine.objects.route import RouteManifest
     from tiphys.gang.pytorchjob_rules import PyTorchJobManifest
 
     Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
@@ -95,6 +100,7 @@ class Controllers:
         self._gangs: dict[str, GangController] = {}
         self._deployments: dict[str, Deployment] = {}
         self._services: dict[str, Service] = {}
+        self._routes: dict[str, Route] = {}
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
         # after a resume: what goes on, by the node that had made it
@@ -180,16 +186,16 @@ class Controllers:
 
     def settled(self, item: KubeObject, then: Callable[[], None]) -> None:
         """Call ``then`` when an object that was applied is in force (a Service: its balancer listens)."""
-        service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
-        if service is None:
+        front = self._front(item)
+        if front is None:
             then()
         else:
-            service.settled(then)
+            front.settled(then)
 
     def problem(self, item: KubeObject) -> str:
         """Why an object is not in force, or an empty string."""
-        service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
-        return service.problem if service is not None else ""
+        front = self._front(item)
+        return front.problem if front is not None else ""
 
     def report(self, item: KubeObject) -> list[str]:
         """What a person should know about an object whose step failed."""
@@ -219,7 +225,7 @@ class Controllers:
             if kind in ("ConfigMap", "Secret"):
                 self.host.objects.add(cast("GivenObject", item))
         for item in objects:
-            if item["kind"] in ("Deployment", "Service"):
+            if item["kind"] in ("Deployment", "Service", *ROUTES):
                 self._watch("added", item)
 
     def go_on(self, host: Host, asking: Collection[str]) -> None:
@@ -272,7 +278,7 @@ class Controllers:
             if not ready and self.host.loop.now() < deadline:
                 self.host.loop.call_later(0.05, check)
                 return
-            waiting = list(self._services.values())
+            waiting = self._fronts()
 
             def following() -> None:
                 if waiting:
@@ -286,7 +292,7 @@ class Controllers:
 
     def services(self) -> list[dict[str, str]]:
         """What is reachable now: ``{name, url}``."""
-        return [{"name": name, "url": url} for name, each in self._services.items() for url in each.urls]
+        return [{"name": each.name, "url": url} for each in self._fronts() for url in each.urls]
 
     def release(self) -> Kept | None:
         """Let deployments and balancers outlive the run; what :func:`stop_serving` must know,
@@ -325,6 +331,8 @@ class Controllers:
             self._deployment(change, name, item)
         elif kind == "Service":
             self._service(change, name, item)
+        elif kind in ROUTES:
+            self._route(change, item)
         elif kind in ("Pod", "Job"):
             self._pod(change, name, item)
         elif kind == "Workflow":
@@ -370,11 +378,34 @@ class Controllers:
     def _service(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":
             own = cast("ServiceManifest", item)
-            self._services[name] = Service(self._maker, self.api, own, self.balancers, self._endpoints)
+            self._services[name] = Service(self._maker, own, self.balancers, self._endpoints)
         if change in ("added", "spec"):
             self._services[name].sync()
         elif change == "deleted" and name in self._services:
             self._services.pop(name).delete()
+        for route in self._routes.values():
+            route.sync()
+
+    def _route(self, change: str, item: KubeObject) -> None:
+        name = _record_name(item)
+        if change == "added":
+            own = cast("RouteManifest", item)
+            self._routes[name] = Route(self._maker, own, self.balancers, self._services.get)
+        if change in ("added", "spec"):
+            self._routes[name].sync()
+        elif change == "deleted" and name in self._routes:
+            self._routes.pop(name).delete()
+
+    def _fronts(self) -> list[ObjectFront]:
+        """What has balancers; routes come last, as they look at Services."""
+        return [*self._services.values(), *self._routes.values()]
+
+    def _front(self, item: KubeObject) -> ObjectFront | None:
+        return (
+            self._services.get(str(item["metadata"]["name"]))
+            if item["kind"] == "Service"
+            else self._routes.get(_record_name(item))
+        )
 
     def _pod(self, change: str, name: str, item: KubeObject) -> None:
         key = f"{item['kind']}/{name}"
@@ -419,15 +450,15 @@ class Controllers:
         return [endpoint for each in self._deployments.values() for endpoint in each.endpoints]
 
     def _pods_changed(self) -> None:
-        for service in self._services.values():
-            service.sync()
+        for front in self._fronts():
+            front.sync()
         self._poke()
 
     def _drain(self, endpoint: PodEndpoint, then: Callable[[], None]) -> None:
         """Take a replica out of every balancer, then go on."""
-        for service in self._services.values():
-            service.sync()
-        names = list(self._services.values())
+        names = self._fronts()
+        for front in names:
+            front.sync()
 
         def following() -> None:
             if names:

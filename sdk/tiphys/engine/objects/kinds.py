@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.gateway import GROUP
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("JobSet", "jobset.x-k8s.io", ("v1alpha2",), ("jobsets", "jobset")),
     Kind("Deployment", "apps", ("v1",), ("deployments", "deployment", "deploy")),
     Kind("Service", "", ("v1",), ("services", "service", "svc")),
+    Kind("HTTPRoute", GROUP, ("v1",), ("httproutes", "httproute")),
+    Kind("GRPCRoute", GROUP, ("v1",), ("grpcroutes", "grpcroute")),
     Kind("ConfigMap", "", ("v1",), ("configmaps", "configmap", "cm")),
     Kind("Secret", "", ("v1",), ("secrets", "secret")),
     Kind("Pod", "", ("v1",), ("pods", "pod", "po")),

@@ -19,6 +19,7 @@ from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
+from tiphys.engine.objects.route import check_route
 from tiphys.engine.objects.shared import conflict, get_shared, is_shared, put_shared
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.pods.gpus import NoGpus
@@ -228,6 +229,7 @@ class ResourcePod:
                 f"error: unable to decode \"/tmp/manifest.yaml\": Object 'Kind' is missing in '{text}'"
             )
         kind = check_manifest(manifest, f"resource of {self.command.node_name}")
+        check_route(manifest, f"resource of {self.command.node_name}")
         check_gang(manifest)
         return kind
 

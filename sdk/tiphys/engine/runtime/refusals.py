@@ -10,6 +10,7 @@ from tiphys.argo.paths import bad_keys, refusal, refused
 from tiphys.argo.spec import containers, every_template, holders, template_kind, written
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
+from tiphys.engine.objects.route import check_route
 from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
@@ -162,6 +163,7 @@ def _check_resource(resource: ResourceTemplate, images: Images, where: str) -> N
         if image and "{{" not in image:
             images.resolve(image, where=where)
     if kind is not None and resource.get("action") in ("create", "apply") and "{{" not in text:
+        check_route(manifest, where)
         try:
             check_gang(manifest)
         except ApiError as error:

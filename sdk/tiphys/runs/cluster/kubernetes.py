@@ -37,7 +37,10 @@ _LEFTOVERS = (
     ("jobsets", "/apis/jobset.x-k8s.io/v1alpha2"),
     ("deployments", "/apis/apps/v1"),
     ("services", "/api/v1"),
+    ("httproutes", "/apis/gateway.networking.k8s.io/v1"),
+    ("grpcroutes", "/apis/gateway.networking.k8s.io/v1"),
 )
+_OLD = ("tfjobs", "deployments", "services")
 
 
 def _now() -> str:
@@ -326,8 +329,8 @@ class Kubernetes(Caller):
         for kind, base in _LEFTOVERS:
             path = f"{base}/namespaces/{quote(namespace)}/{kind}"
             request = Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"})
-            # a role that is older than these kinds of a pipeline says nothing of them
-            absent = (403, 404) if kind in ("jobsets", "pytorchjobs") else (404,)
+            # a role that is older than other kinds of a pipeline says nothing of them
+            absent = (404,) if kind in _OLD else (403, 404)
             answer = self.send(f"look for the {kind} of {name}", request, allowed=absent)
             if answer.status in absent:
                 continue  # nobody here knows the kind

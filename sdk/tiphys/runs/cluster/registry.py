@@ -15,6 +15,7 @@ from tiphys.registry.document import AuditRow, ModelDocument
 from tiphys.registry.names import (
     NAME_LABEL,
     VERSION_LABEL,
+    calls_service,
     check_model_name,
     config_map,
     deployment,
@@ -107,7 +108,7 @@ class ClusterRegistry:
 
     def unready(self, name: str, version: int) -> str:
         """Why requests cannot be sent to a version; empty when its replicas are ready, or no Service has the name."""
-        if self._service(name) is None:
+        if self._service(name, name) is None:
             return ""
         path = f"/apis/apps/v1/namespaces/{quote(self.namespace)}/deployments/{deployment(name, version)}"
         answer = self.api.send(f"look at version {version} of {name}", Request("GET", path), allowed=(404,))
@@ -118,22 +119,24 @@ class ClusterRegistry:
         return ""
 
     def point(self, name: str, alias: str) -> None:
-        """Point the Service of a name, if there is one, to the version that an alias names, wherever that goes."""
-        while (there := self._service(name)) is not None:
-            state = self.read(name).aliases.get(alias)
-            wanted = None if state is None or state.version is None else f"v{state.version}"
-            if wanted is None or there == wanted:
-                return
-            body = {"spec": {"selector": {VERSION_LABEL: wanted}}}
-            self.api.send(
-                f"point the Service {name} to {wanted}",
-                Request("PATCH", self._service_path(name), {}, body, "application/merge-patch+json"),
-            )
+        """Point the Service of a name, if there is one, to the version that an alias names, wherever that goes; and the
+        headless one beside it."""
+        for service in (name, calls_service(name)):
+            while (there := self._service(name, service)) is not None:
+                state = self.read(name).aliases.get(alias)
+                wanted = None if state is None or state.version is None else f"v{state.version}"
+                if wanted is None or there == wanted:
+                    break
+                body = {"spec": {"selector": {VERSION_LABEL: wanted}}}
+                self.api.send(
+                    f"point the Service {service} to {wanted}",
+                    Request("PATCH", self._service_path(service), {}, body, "application/merge-patch+json"),
+                )
 
-    def _service(self, name: str) -> str | None:
-        """The version that a Service of this name is at; None where there is none that the registry has to do with."""
+    def _service(self, name: str, service: str) -> str | None:
+        """The version that a Service of the model is at; None where there is none that the registry has to do with."""
         answer = self.api.send(
-            f"look at the Service {name}", Request("GET", self._service_path(name)), allowed=(403, 404)
+            f"look at the Service {service}", Request("GET", self._service_path(service)), allowed=(403, 404)
         )
         if answer.status != 200:
             return None

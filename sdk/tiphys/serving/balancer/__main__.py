@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.core import AsyncBalancer
 from tiphys.serving.balancer.facade import drained
+from tiphys.serving.balancer.late_calls import LateCalls
 from tiphys.serving.balancer.policy import make_policy, same_policy
 from tiphys.serving.balancer.process import socket_address
 
@@ -32,6 +33,7 @@ class _Named:
 
     def __init__(self) -> None:
         self.balancers: dict[str, AsyncBalancer] = {}
+        self.calls: dict[str, LateCalls] = {}  # those of gRPC
         self.stopping = asyncio.Event()
         self.drain_seconds = 10.0
         self._lock = asyncio.Lock()
@@ -78,7 +80,10 @@ class _Named:
         endpoints: list[str] | dict[str, float],
         policy: str = "round-robin",
         health_path: str | None = None,
+        protocol: str = "http",
     ) -> dict[str, int]:
+        if protocol == "grpc":
+            return {"port": await self._apply_calls(name, host, port, endpoints)}
         old = self.balancers.get(name)
         if old is not None and old.host == host and port in (0, old.port):
             wanted = make_policy(policy)
@@ -95,6 +100,20 @@ class _Named:
             await old.stop(self.drain_seconds)
         return {"port": fresh.port}
 
+    async def _apply_calls(
+        self, name: str, host: str, port: int, endpoints: list[str] | dict[str, float]
+    ) -> int:
+        old = self.calls.get(name)
+        if old is not None and old.host == host and port in (0, old.port):
+            await old.set_endpoints(endpoints)
+            return old.port
+        fresh = LateCalls(host, port, endpoints=endpoints)
+        await fresh.start()
+        self.calls[name] = fresh
+        if old is not None:
+            await old.stop(self.drain_seconds)
+        return fresh.port
+
     async def do_shadow(self, name: str, endpoints: list[str] | dict[str, float], share: float = 1.0) -> bool:
         balancer = self.balancers.get(name)
         if balancer is not None:
@@ -102,13 +121,15 @@ class _Named:
         return balancer is not None
 
     async def do_remove(self, name: str, drain_seconds: float = 10.0) -> bool:
-        balancer = self.balancers.pop(name, None)
+        balancer = self.balancers.pop(name, None) or self.calls.pop(name, None)
         if balancer is None:
             return False
         await balancer.stop(drain_seconds)
         return True
 
     async def do_drained(self, name: str, seconds: float) -> bool:
+        if (calls := self.calls.get(name)) is not None:
+            return await calls.drained(seconds)
         balancer = self.balancers.get(name)
         return balancer is None or await drained(balancer, seconds)
 
@@ -121,8 +142,9 @@ class _Named:
         return True
 
     async def close(self, drain_seconds: float) -> None:
-        balancers, self.balancers = list(self.balancers.values()), {}
-        await asyncio.gather(*(balancer.stop(drain_seconds) for balancer in balancers))
+        every: list[AsyncBalancer | LateCalls] = [*self.balancers.values(), *self.calls.values()]
+        self.balancers, self.calls = {}, {}
+        await asyncio.gather(*(each.stop(drain_seconds) for each in every))
 
 
 def _bind(path: Path) -> socket.socket:

@@ -99,6 +99,7 @@ class CallBalancer:
         self._policy = make_policy(policy)
         self._settings = settings or Settings()
         self._replicas: dict[str, _Replica] = {}
+        self._left: list[_Replica] = []
         self._pin: VersionPin | None = None
         self._thread: LoopThread | None = None
         self._server: Any = None
@@ -169,9 +170,14 @@ class CallBalancer:
             fresh[address] = replica
         for gone in self._replicas.values():
             gone.retire()
+            self._left = [*(each for each in self._left if each.active), gone]
             # who has a call there keeps the channel until that ends
             asyncio.get_running_loop().create_task(gone.channel.close(self._settings.timeout))
         self._replicas = fresh
+
+    def draining(self) -> int:
+        """How many calls still run on endpoints that left."""
+        return sum(each.active for each in self._left)
 
     def pin(self, pin: VersionPin | None) -> None:
         """Name this version to the replicas, from the next call on, where a call names none; None: none is named."""

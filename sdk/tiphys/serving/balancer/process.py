@@ -96,8 +96,10 @@ class BalancerProcess:
         endpoints: Endpoints = (),
         policy: str = "round-robin",
         health_path: str | None = None,
+        protocol: str = "http",
     ) -> int:
-        """Create the balancer ``name`` or change it. Returns the port it listens on.
+        """Create the balancer ``name`` or change it. Returns the port it listens on. With the protocol ``"grpc"`` it
+        balances calls, each in turn; grpcio is imported when the first client connects.
 
         Raises ServingError TIP510 (cannot listen), TIP511 (unknown policy), TIP512 (bad address).
         """
@@ -109,6 +111,7 @@ class BalancerProcess:
             endpoints=_told(endpoints),
             policy=policy,
             health_path=health_path,
+            protocol=protocol,
         )
         return int(result["port"])
 
@@ -125,7 +128,7 @@ class BalancerProcess:
         return bool(self._ask("drained", name=name, seconds=timeout, timeout=timeout + 10))
 
     def stats(self) -> dict[str, NamedStats]:
-        """Statistics by balancer name, as :meth:`Balancer.stats` gives them, with ``url``."""
+        """Statistics by balancer name, as :meth:`Balancer.stats` gives them, with ``url``; none of those of gRPC."""
         result: dict[str, NamedStats] = self._ask("stats")
         return result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote_from_bytes
 
@@ -226,11 +226,21 @@ def installed() -> bool:
 class GrpcServer:
     """Serves a :class:`GrpcApi` and gRPC's health service on one address."""
 
-    def __init__(self, api: GrpcApi, host: str, port: int, *, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        api: GrpcApi,
+        host: str,
+        port: int,
+        *,
+        max_message_bytes: int,
+        arguments: Sequence[tuple[str, int | str]] = (),
+    ) -> None:
+        """``arguments``: channel arguments, beside those of the sizes."""
         self._api = api
         self.host = host
         self.port = port
         self._max_bytes = max_message_bytes
+        self._arguments = arguments
         self._server: Any = None
         self._stopping = asyncio.Event()
         self.busy = 0
@@ -245,6 +255,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", self._max_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                *self._arguments,
             ]
         )
         handlers = []
