@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
+from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.core import Settings
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address, parse_endpoints
 from tiphys.serving.balancer.facade import Balancer
@@ -119,9 +120,7 @@ class HaproxyBalancer:
             family = socket.getaddrinfo(self.host, self._port, type=socket.SOCK_STREAM)[0][0]
             listener = socket.create_server((self.host, self._port), family=family, backlog=1024)
         except OSError as error:
-            raise ServingError(
-                "TIP510", f"Cannot listen on {self.host}:{self._port}.", cause=error.strerror or str(error)
-            ) from error
+            raise cannot_listen(self.host, self._port, error) from error
         self._folder = Path(tempfile.mkdtemp(prefix="tiphys-haproxy-"))
         self._listener = listener
         self._whole.start()

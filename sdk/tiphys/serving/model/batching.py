@@ -22,7 +22,7 @@ __all__ = ["BatchParameters", "BatchRunner"]
 Outputs = dict[str, Tensor]
 _Key = tuple[object, ...]
 
-_QUICK = 0.001  # seconds: so long others may wait for one that is run on the loop
+_QUICK = 0.002  # seconds: so long others may wait for one that is run on the loop
 _REST = 100  # times as long as it took: so long a model is not run there that made others wait
 
 QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full"
@@ -225,8 +225,8 @@ class BatchRunner:
         found = self._single(signature, inputs)
         took = time.monotonic() - began
         self._took(size, took)
-        if took > _QUICK:
-            self._rests_until = began + _REST * (took - _QUICK)
+        if took > 5 * _QUICK:
+            self._rests_until = began + _REST * took
         if isinstance(found, ModelError):
             raise found
         return found

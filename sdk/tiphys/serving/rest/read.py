@@ -66,7 +66,7 @@ def parse_fast(body: bytes) -> JsonObject | None:
     """As :func:`parse`; None: what Python says of it is not what RapidJSON says, or it may not be."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    if _LONE.search(body) and len(body) <= _CAREFUL_BYTES:
+    if b"\\u" in body and len(body) <= _CAREFUL_BYTES and _LONE.search(body):
         return None
     try:
         return _fast(body)
