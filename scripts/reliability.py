@@ -165,7 +165,7 @@ def endurance(found: Mapping[str, Any]) -> list[str]:
 
 
 def serving_fuzz(found: Mapping[str, Any]) -> list[str]:
-    answers = ", ".join(f"{status} {count} times" for status, count in sorted(found["answers"].items()))
+    answers = ", ".join(f"`{status}` {count} times" for status, count in sorted(found["answers"].items()))
     small = found["small requests"]
     rows = [
         ("bodies", found["bodies"]),
