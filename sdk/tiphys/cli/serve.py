@@ -40,7 +40,8 @@ def register(subparsers: Any) -> None:
         "--policy",
         default="round-robin",
         metavar="POLICY",
-        help="load balancing: round-robin, least-request, hash (by the client's address), hash:body or hash:HEADER "
+        help="load balancing: round-robin, least-request, hash (by the client's address), hash:body, hash:body.FIELD "
+        "or hash:HEADER "
         "(default: %(default)s)",
     )
     parser.add_argument(

@@ -4,7 +4,8 @@ The module loads lazily, so that importing it costs nothing until a name is used
 
 * :class:`Balancer`, :class:`BalancerProcess`: the load balancer, in this process or in one that outlives it;
   :class:`CallBalancer`: that of gRPC.
-* :class:`ServingClient`: predict, status and metadata over REST; :func:`mean`, :func:`vote` combine answers.
+* :class:`ServingClient`: predict, status and metadata over REST; :func:`mean`, :func:`vote` combine answers, and
+  :class:`Ensemble` asks several models at once.
 * :func:`serve`: replicas of the model server behind a balancer (what ``tiphys serve`` runs).
 * ``python -m tiphys.serving``: the model server, with ``tensorflow_model_server``'s flags.
 """
@@ -18,7 +19,10 @@ _PUBLIC = {
     "Balancer": "tiphys.serving.balancer",
     "BalancerProcess": "tiphys.serving.balancer",
     "CallBalancer": "tiphys.serving.balancer",
+    "Ensemble": "tiphys.serving.ensemble",
+    "EnsembleAnswer": "tiphys.serving.ensemble",
     "Guard": "tiphys.serving.guard",
+    "EnsembleMember": "tiphys.serving.ensemble",
     "ModelServer": "tiphys.serving.server",
     "ServerConfig": "tiphys.serving.server",
     "ServingClient": "tiphys.serving.client",

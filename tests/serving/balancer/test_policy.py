@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiphys.net import HttpRequest
 from tiphys.serving.balancer import ConsistentHash, LeastRequest, RoundRobin
+from tiphys.serving.balancer.policy import key_of, make_policy
 
 
 @dataclass
@@ -121,3 +123,24 @@ def test_there_is_always_one(loads: list[tuple[int, float]], key: bytes, seed: i
         RoundRobin().choose(stands),
     ):
         assert 0 <= index < len(stands)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (b'{"user": "u1", "instances": [1]}', b'"u1"'),
+        (b' {"instances": [2], "user":  "u1"}', b'"u1"'),
+        (b'{"user": {"b": 1, "a": 2}}', b'{"a": 2, "b": 1}'),
+        (b'{"user": null}', b"null"),
+        (b'{"User": "u1"}', b"10.0.0.9"),
+        (b'["user"]', b"10.0.0.9"),
+        (b'{"user": ', b"10.0.0.9"),
+        (b"\xff", b"10.0.0.9"),
+        (b"", b"10.0.0.9"),
+        (b"[" * 200_000, b"10.0.0.9"),
+        (b'{"user": "u1", "x": "' + b"x" * 300_000 + b'"}', b"10.0.0.9"),
+    ],
+)
+def test_a_field_of_the_body(body: bytes, key: bytes) -> None:
+    policy = make_policy("hash:body.user")
+    assert key_of(policy, HttpRequest("POST", "/v1/models/m:predict", [], body, "10.0.0.9")) == key

@@ -71,7 +71,7 @@ class Balancer:
         nothing.
     policy:
         ``"round-robin"``, ``"least-request"``, ``"hash"`` (by the client's address), ``"hash:body"``,
-        ``"hash:HEADER"`` or an object with ``choose(candidates)``.
+        ``"hash:body.FIELD"``, ``"hash:HEADER"`` or an object with ``choose(candidates)``.
     health_path:
         GET this to see whether a replica lives; None: make a TCP connection.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 _BOUND = 1.25  # times the mean: the most that one replica runs of what is hashed
+_FIELD = "body."
+_READ = 256 * 1024  # bytes of a body: more takes too long where others wait
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 
 
@@ -123,7 +126,8 @@ class LeastRequest:
 class ConsistentHash:
     """Requests with the same key go to the same replica, as long as that one has no more than its share; when replicas
     come or go, only the keys of those change their place. ``by`` is what the key is: ``address`` (the client's),
-    ``body``, or the name of a header; a request without that header has its client's address.
+    ``body``, ``body.FIELD`` (a field of the JSON object that the body is), or the name of a header; a request without
+    that header or field, or with more than 256 KiB to look for it in, has its client's address.
 
     Each replica has a weight for each key, and the greatest wins (rendezvous hashing: D. Thaler and C. Ravishankar,
     Using Name-Based Mappings to Increase Hit Rates, IEEE/ACM Trans. Networking 6(1), 1998); one that runs more than a
@@ -138,6 +142,9 @@ class ConsistentHash:
         """What is hashed of a request."""
         if self.by == "body":
             return request.body
+        if self.by.startswith(_FIELD):
+            field = _field(request.body, self.by.removeprefix(_FIELD))
+            return field if field is not None else request.peer.encode()
         found = None if self.by == "address" else request.header(self.by.encode("latin-1"))
         return found if found is not None else request.peer.encode()
 
@@ -156,8 +163,22 @@ class ConsistentHash:
         )
 
 
+def _field(body: bytes, name: str) -> bytes | None:
+    """What a field of a JSON object says, written in one way; None without it."""
+    if len(body) > _READ:
+        return None
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or name not in document:
+        return None
+    return json.dumps(document[name], sort_keys=True).encode()
+
+
 POLICIES = ("round-robin", "least-request", "hash")
-"""Names of policies; ``hash:body`` and ``hash:HEADER`` say by what, ``hash`` is by the client's address."""
+"""Names of policies; ``hash:body``, ``hash:body.FIELD`` and ``hash:HEADER`` say by what, ``hash`` is by the client's
+address."""
 
 
 def make_policy(policy: str | Policy) -> Policy:
@@ -170,11 +191,11 @@ def make_policy(policy: str | Policy) -> Policy:
     if policy == "least-request":
         return LeastRequest()
     if name == "hash" and (not colon or _HEADER.fullmatch(by)):
-        return ConsistentHash(by.lower() or "address")
+        return ConsistentHash(by if by.startswith(_FIELD) else by.lower() or "address")
     raise ServingError(
         "TIP511",
         f"Unknown load-balancing policy {policy!r}.{did_you_mean(policy, POLICIES)}",
-        fix=f"Use one of: {', '.join(POLICIES)}; hash:body or hash:HEADER says by what.",
+        fix=f"Use one of: {', '.join(POLICIES)}; hash:body, hash:body.FIELD or hash:HEADER says by what.",
     )
 
 
