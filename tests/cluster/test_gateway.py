@@ -84,6 +84,39 @@ def test_the_api_server_takes_the_routes_and_the_next_run_moves_them(routed: Clu
     assert routed.get("httproute,grpcroute", "-n", "argo") == []
 
 
+def test_a_route_of_a_pipeline_leads_to_services_of_its_namespace(routed: Cluster) -> None:
+    def create(kind: str, rule: dict[str, Any]) -> str:
+        route = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": kind,
+            "metadata": {"name": "tiphys-policy"},
+            "spec": {"rules": [rule]},
+        }
+        return routed.kubectl(
+            "create", "--dry-run=server", "-n", "argo", "--as=system:serviceaccount:argo:tiphys", "-f", "-",
+            text=json.dumps(route), check=False,
+        )  # fmt: skip
+
+    own = {"name": "a", "port": 8501}
+    header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["authorization"]}}
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        routed.until(
+            "the kind is served", lambda kind=kind: "created" in create(kind, {"backendRefs": [own]}), 60
+        )
+        foreign = {"backendRefs": [own, {**own, "namespace": "kube-system"}]}
+        routed.until(
+            "the policy is in force",
+            lambda kind=kind, rule=foreign: "tiphys-created-objects" in create(kind, rule),
+            60,
+        )
+        for rule in (
+            {"backendRefs": [{**own, "group": "multicluster.x-k8s.io", "kind": "ServiceImport"}]},
+            {"backendRefs": [{**own, "filters": [header]}]},
+            {"backendRefs": [own], "filters": [header]},
+        ):
+            assert "tiphys-created-objects" in create(kind, rule), rule
+
+
 def test_a_headless_service_gives_a_grpc_client_all_replicas(cluster: Cluster, images: None) -> None:
     folder = f"calls-{uuid.uuid4().hex[:8]}"
     models = cluster.volume / "models" / folder
