@@ -267,6 +267,7 @@ def test_the_version_is_named_and_the_old_one_is_counted_until_its_requests_end(
         "/v1/models/m:predict?x=1": "/v1/models/m/versions/1:predict?x=1",
         "/v1/models/m:classify": "/v1/models/m/versions/1:classify",
         "/v2/models/m/infer": "/v2/models/m/versions/1/infer",
+        "/v2/models/m/ready": "/v2/models/m/ready",
         "/v1/models/m/versions/7:predict": "/v1/models/m/versions/7:predict",
         "/v1/models/m/labels/x:predict": "/v1/models/m/labels/x:predict",
         "/v1/models/mm:predict": "/v1/models/mm:predict",

@@ -17,6 +17,7 @@ PIN = VersionPin("a/b", 7)
         ("/v1/models/a%2Fb:classify?x=1", "/v1/models/a%2Fb/versions/7:classify?x=1"),
         ("/v1/models/a/b/metadata", "/v1/models/a/b/versions/7/metadata"),
         ("/v2/models/a/b/infer", "/v2/models/a/b/versions/7/infer"),
+        ("/v2/models/a/b", "/v2/models/a/b/versions/7"),
         *(
             (each, each)
             for each in (

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
 from tiphys.serving.balancer.core import SAFE_CALLS, SAFE_METHODS
-from tiphys.serving.balancer.pin import VERBS
+from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
@@ -136,7 +136,7 @@ def _places(model: str) -> list[tuple[str, str]]:
     """Expressions of the paths that name a model and no version, in two parts."""
     written = sorted({model, quote(model, safe="")})
     name = "|".join(re.escape(each) for each in written if each.isascii() and each.isprintable())
-    return [(f"/v1/models/(?:{name})", "|".join(VERBS)), (f"/v2/models/(?:{name})", "/infer")]
+    return [(f"/v1/models/(?:{name})", "|".join(VERBS)), (f"/v2/models/(?:{name})", "|".join(OPEN_VERBS))]
 
 
 def _ms(seconds: float) -> str:

@@ -14,9 +14,10 @@ from tiphys.serving.model.servable import ModelError
 from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
 
-__all__ = ["VERBS", "VersionPin"]
+__all__ = ["OPEN_VERBS", "VERBS", "VersionPin"]
 
 VERBS = (":predict", ":classify", ":regress", "/metadata")
+OPEN_VERBS = ("/infer", "")  # of the Open Inference Protocol; nothing: what the model is
 _CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
 _OPEN_CALLS = ("ModelInfer", "ModelMetadata")  # of the Open Inference Protocol: the version is a text
 
@@ -31,7 +32,9 @@ class VersionPin:
         self._paths = {
             f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in VERBS
         }
-        self._paths |= {f"/v2/models/{each}/infer": (f"/v2/models/{each}", "/infer") for each in models}
+        self._paths |= {
+            f"/v2/models/{each}{verb}": (f"/v2/models/{each}", verb) for each in models for verb in OPEN_VERBS
+        }
 
     def __enter__(self) -> VersionPin:
         """For as long as a request is on its way."""
