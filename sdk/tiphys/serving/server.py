@@ -67,6 +67,7 @@ class AsyncModelServer:
             poll_seconds=config.poll_seconds,
             max_load_retries=config.max_load_retries,
             retry_seconds=config.retry_seconds,
+            alone=lambda: self._busy() < 2,
         )
         self.api = RestApi(
             self.manager,
@@ -83,7 +84,6 @@ class AsyncModelServer:
             limits=config.limits,
             on_error=lambda error: log.error("a request failed", exc_info=error),
         )
-        self.api.alone = lambda: self._busy() < 2
         self.grpc: GrpcServer | None = None
         self._reloader: asyncio.Task[None] | None = None
 
@@ -148,7 +148,7 @@ class AsyncModelServer:
         if not installed():
             log.warning("no gRPC API: grpcio is not installed")
             return
-        api = GrpcApi(self.manager, self.api.metrics, self.api.lane, self.api.alone)
+        api = GrpcApi(self.manager, self.api.metrics, self.api.lane)
         server = GrpcServer(
             api,
             config.host,

@@ -309,7 +309,8 @@ def test_who_is_alone_and_answered_at_once_needs_no_thread() -> None:
 
     async def scenario(runner: BatchRunner) -> None:
         async def ask(*values: float, alone: bool = True) -> bool:
-            told = await runner.run("s", floats(*values), alone=alone)
+            runner.alone = lambda: alone
+            told = await runner.run("s", floats(*values))
             assert told["y"].values == [2 * value for value in values]
             return servable.threads[-1]
 
@@ -325,7 +326,8 @@ def test_who_is_alone_and_answered_at_once_needs_no_thread() -> None:
         for _ in range(20):  # others have waited: for a hundred times as long it is not tried again
             assert not await ask(1, 2)
         with pytest.raises(ModelError, match="negative"):
-            await runner.run("s", floats(-1), alone=True)
+            runner.alone = lambda: True
+            await runner.run("s", floats(-1))
 
     run(scenario, servable)
     assert set(servable.threads) == {True, False}
@@ -337,7 +339,8 @@ def test_what_is_to_be_padded_or_to_wait_is_never_run_at_once(parameters: dict[s
 
     async def scenario(runner: BatchRunner) -> None:
         for _ in range(20):
-            await runner.run("s", floats(1, 2), alone=True)
+            runner.alone = lambda: True
+            await runner.run("s", floats(1, 2))
 
     run(scenario, servable, **parameters)
     assert servable.threads == [False] * 20

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
@@ -191,7 +191,11 @@ class Balancer:
         self.stop()
 
 
-async def drained(core: AsyncBalancer, timeout: float) -> bool:
+class _Draining(Protocol):
+    def draining(self) -> int: ...
+
+
+async def drained(core: _Draining, timeout: float) -> bool:
     """Wait until nothing runs on endpoints that left the set."""
     try:
         async with asyncio.timeout(timeout):

@@ -14,6 +14,7 @@ from tiphys.errors import ServingError
 from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.calls import CallBalancer
 from tiphys.serving.balancer.endpoint import Endpoints, parse_endpoints
+from tiphys.serving.balancer.facade import drained
 
 __all__ = ["LateCalls"]
 
@@ -54,13 +55,7 @@ class LateCalls:
 
     async def drained(self, seconds: float) -> bool:
         """Wait until no call runs on endpoints that left; False when that took too long."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self._calls is not None and self._calls.draining():
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            return False
-        return True
+        return self._calls is None or await drained(self._calls, seconds)
 
     async def stop(self, drain_seconds: float = 10.0) -> None:
         """Take no new connections, let running calls end, and close."""

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -59,11 +59,19 @@ class _Task:
 
 
 class BatchRunner:
-    """The queue of one loaded version. Lives on one event loop; ``executor`` gives the threads."""
+    """The queue of one loaded version. Lives on one event loop; ``executor`` gives the threads. ``alone``: whether
+    nobody waits for an answer but whoever is asking."""
 
-    def __init__(self, servable: Servable, executor: Executor, parameters: BatchParameters) -> None:
+    def __init__(
+        self,
+        servable: Servable,
+        executor: Executor,
+        parameters: BatchParameters,
+        alone: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.servable = servable
         self.parameters = parameters
+        self.alone = alone
         self._executor = executor
         self._queue: deque[_Task] = deque()
         self._queued_rows = 0
@@ -82,18 +90,13 @@ class BatchRunner:
         return len(self._queue)
 
     async def run(
-        self,
-        signature: str,
-        inputs: Mapping[str, Tensor],
-        timeout: float | None = None,
-        *,
-        alone: bool = False,
+        self, signature: str, inputs: Mapping[str, Tensor], timeout: float | None = None
     ) -> Outputs:
-        """Run a request; ``alone``: nobody else waits for an answer. Raises ModelError; UNAVAILABLE when the queue is
-        full, DEADLINE_EXCEEDED when it is not done in ``timeout`` seconds."""
+        """Run a request. Raises ModelError; UNAVAILABLE when the queue is full, DEADLINE_EXCEEDED when it
+        is not done in ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         parameters = self.parameters
-        if alone and self._quick and not self._closed and (size := _size(inputs)) <= self._quick:
+        if self._quick and self.alone() and not self._closed and (size := _size(inputs)) <= self._quick:
             return self._at_once(signature, inputs, size)
         rows = 0
         key: _Key = ()
@@ -221,12 +224,9 @@ class BatchRunner:
     def _at_once(self, signature: str, inputs: Mapping[str, Tensor], size: int) -> Outputs:
         self.batches += 1
         self.batched_rows += 1
-        began = time.monotonic()
-        found = self._single(signature, inputs)
-        took = time.monotonic() - began
-        self._took(size, took)
+        found, took = self._timed(signature, inputs, size)
         if took > 5 * _QUICK:
-            self._rests_until = began + _REST * took
+            self._rests_until = time.monotonic() + (_REST - 1) * took
         if isinstance(found, ModelError):
             raise found
         return found
@@ -242,7 +242,8 @@ class BatchRunner:
     # ---- in a thread
     def _compute(self, batch: list[_Task]) -> Sequence[Outputs | ModelError]:
         if len(batch) == 1 and not self.parameters.allowed_batch_sizes:
-            return [self._timed(batch[0])]
+            (task,) = batch
+            return [self._timed(task.signature, task.inputs, _size(task.inputs))[0]]
         try:
             return self._merged(batch)
         except ModelError as error:
@@ -251,11 +252,15 @@ class BatchRunner:
             # one bad request must not fail the others
             return [self._single(task.signature, task.inputs) for task in batch]
 
-    def _timed(self, task: _Task) -> Outputs | ModelError:
+    def _timed(
+        self, signature: str, inputs: Mapping[str, Tensor], size: int
+    ) -> tuple[Outputs | ModelError, float]:
+        """What came of it, and the seconds that it took."""
         began = time.monotonic()
-        found = self._single(task.signature, task.inputs)
-        self._took(_size(task.inputs), time.monotonic() - began)
-        return found
+        found = self._single(signature, inputs)
+        took = time.monotonic() - began
+        self._took(size, took)
+        return found, took
 
     def _single(self, signature: str, inputs: Mapping[str, Tensor]) -> Outputs | ModelError:
         try:

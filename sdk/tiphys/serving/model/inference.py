@@ -19,6 +19,7 @@ from tiphys.serving.model.servable import (
     Signature,
     Tensor,
     fits,
+    invalid,
     type_name,
 )
 
@@ -121,7 +122,7 @@ class InferenceInput(ABC):
 
     def __post_init__(self) -> None:
         if not self.name or not self.datatype:
-            raise _invalid("each input has a name and a datatype")
+            raise invalid("each input has a name and a datatype")
         if self.datatype not in DATATYPES:
             raise self.wrong(f"{self.datatype[:_SHOWN]!r} is no datatype: {', '.join(DATATYPES)}")
         if any(size < 0 for size in self.shape):
@@ -142,12 +143,12 @@ class InferenceInput(ABC):
         """Of a type that the model wants. Raises ModelError INVALID_ARGUMENT."""
         if DATATYPES[self.datatype] != dtype:
             wanted = _NAMES.get(dtype, type_name(dtype))
-            raise _invalid(f"input {self.name[:_SHOWN]!r} is {self.datatype}, and the model wants {wanted}")
+            raise invalid(f"input {self.name[:_SHOWN]!r} is {self.datatype}, and the model wants {wanted}")
         return Tensor(dtype, self.shape, self.values(dtype))
 
     def wrong(self, why: str) -> ModelError:
         """What is to be raised."""
-        return _invalid(f"input {self.name[:_SHOWN]!r}: {why}")
+        return invalid(f"input {self.name[:_SHOWN]!r}: {why}")
 
     def misfit(self, given: int, what: str = "values") -> ModelError:
         """Likewise: so many do not fit the shape."""
@@ -170,24 +171,24 @@ class InferenceRequest(NamedTuple):
         found: dict[str, InferenceInput] = {}
         for each in inputs:
             if each.name in found:
-                raise _invalid(f"input {each.name[:_SHOWN]!r} is there twice")
+                raise invalid(f"input {each.name[:_SHOWN]!r} is there twice")
             found[each.name] = each
         if not found:
-            raise _invalid("'inputs' has none")
+            raise invalid("'inputs' has none")
         wanted: dict[str, None] = {}
         for name in outputs:
             if name in wanted:  # else a few bytes would ask for very many
-                raise _invalid(f"output {name[:_SHOWN]!r} is asked for twice")
+                raise invalid(f"output {name[:_SHOWN]!r} is asked for twice")
             wanted[name] = None
         return cls(identity, signature or DEFAULT_SIGNATURE, found, tuple(wanted))
 
     def tensors(self, signature: Signature) -> dict[str, Tensor]:
         """What the model is given. Raises ModelError INVALID_ARGUMENT where it does not fit the signature."""
         if self.inputs.keys() != signature.inputs.keys():
-            raise _invalid(f"the inputs are {_list(signature.inputs)}, and not {_list(self.inputs)}")
+            raise invalid(f"the inputs are {_list(signature.inputs)}, and not {_list(self.inputs)}")
         for name in self.outputs:
             if name not in signature.outputs:
-                raise _invalid(f"there is no output {name[:_SHOWN]!r}: {_list(signature.outputs)}")
+                raise invalid(f"there is no output {name[:_SHOWN]!r}: {_list(signature.outputs)}")
         return {name: given.tensor(signature.inputs[name].dtype) for name, given in self.inputs.items()}
 
     def answered(self, outputs: Mapping[str, Tensor]) -> list[tuple[str, str, Tensor]]:
@@ -209,7 +210,3 @@ def datatype_of(name: str, value: Tensor) -> str:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(each[:_SHOWN] for each in sorted(names)[:_SHOWN])
-
-
-def _invalid(message: str) -> ModelError:
-    return ModelError(Code.INVALID_ARGUMENT, message)

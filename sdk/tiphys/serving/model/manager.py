@@ -77,9 +77,12 @@ class Manager:
         poll_seconds: float = 1.0,
         max_load_retries: int = 5,
         retry_seconds: float = 60.0,
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``alone``: whether nobody waits for an answer but whoever is asking."""
         self.models = {model.name: model for model in models}
         self.loader = loader
+        self._alone = alone
         self.batching = batching or BatchParameters(max_enqueued_batches=1024)
         self.poll_seconds = poll_seconds
         self.max_load_retries = max_load_retries
@@ -341,7 +344,7 @@ class Manager:
             version.retry_at = loop.time() + self.retry_seconds
             log.error("model %s version %d: not loaded: %s", version.model, version.number, version.error)
         else:
-            version.runner = BatchRunner(servable, self._executor, self.batching)
+            version.runner = BatchRunner(servable, self._executor, self.batching, self._alone)
             version.state, version.error = "AVAILABLE", None
             took = loop.time() - started
             log.info("model %s version %d: available after %.2f s", version.model, version.number, took)

@@ -25,6 +25,7 @@ __all__ = [
     "TensorInfo",
     "Values",
     "fits",
+    "invalid",
     "type_name",
 ]
 
@@ -108,6 +109,11 @@ class Tensor:
     dtype: str
     shape: tuple[int, ...]
     values: Values
+
+
+def invalid(message: str) -> ModelError:
+    """What is raised for a request that is wrong."""
+    return ModelError(Code.INVALID_ARGUMENT, message)
 
 
 MAX_RANK = 254

@@ -8,10 +8,9 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
@@ -64,8 +63,6 @@ class RestApi:
         self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
-        self.alone: Callable[[], bool] = lambda: False
-        """Whether nobody waits but whoever is asking."""
         self.kserve = kserve
         self.lane = Lane()
         self._cors = (
@@ -119,13 +116,13 @@ class RestApi:
 
     def _model(self, match: re.Match[str]) -> tuple[str, int | None, str]:
         """The name and version that a path asks for, or the label."""
-        name = _unquote(match[1])
+        name = metadata.model_name(match[1])
         if match[2] is not None:
             number = int(match[2])
             if number >= 2**63:
                 raise ModelError(Code.INVALID_ARGUMENT, f"Failed to convert version: {match[2]} to numeric.")
             return name, number, ""
-        return name, None, _unquote(match[3]) if match[3] is not None else ""
+        return name, None, metadata.model_name(match[3]) if match[3] is not None else ""
 
     # ---- predict, classify, regress
     async def _call(self, request: HttpRequest, path: str) -> HttpResponse:
@@ -134,7 +131,7 @@ class RestApi:
             # the pattern ignores case, the choice of the method does not: so does TensorFlow Serving's
             if match is None or match[4] not in ("predict", "classify", "regress"):
                 raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: POST {path}")
-            with self.metrics.counted(self.manager, _unquote(match[1]), match[4].capitalize()):
+            with self.metrics.counted(self.manager, metadata.model_name(match[1]), match[4].capitalize()):
                 body = await self._sent(request)
                 asked = self._predict if match[4] == "predict" else self._examples
                 return HttpResponse(200, await asked(match, body), headers=self._cors)
@@ -165,7 +162,7 @@ class RestApi:
                         read.whole, body, wanted, size=len(body), apart=True
                     )
                 started = time.perf_counter()
-                outputs = await runner.run(key or DEFAULT_SIGNATURE, inputs, self.timeout, alone=self.alone())
+                outputs = await runner.run(key or DEFAULT_SIGNATURE, inputs, self.timeout)
                 self.metrics.runtime(name, time.perf_counter() - started)
             return layout, outputs
 
@@ -203,9 +200,7 @@ class RestApi:
             with self.manager.use(name, version) as (found, runner):
                 signature = _signature(runner.servable.signatures, wanted.signature)
                 inputs = await self.lane.do(wanted.tensors, signature, size=len(body))
-                return found.number, await runner.run(
-                    wanted.signature, inputs, self.timeout, alone=self.alone()
-                )
+                return found.number, await runner.run(wanted.signature, inputs, self.timeout)
 
         version, outputs = await self.manager.answered(name, number, "", ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
@@ -224,7 +219,7 @@ class RestApi:
                 key = asked or DEFAULT_SIGNATURE
                 call = examples.Classify if match[4] == "classify" else examples.Regress
                 plan = call(key, runner.servable.signatures)
-                outputs = await runner.run(key, {plan.input: batch}, self.timeout, alone=self.alone())
+                outputs = await runner.run(key, {plan.input: batch}, self.timeout)
             return plan.answer(outputs, batch.shape[0])
 
         return await self.manager.answered(name, number, label, ask)
@@ -265,7 +260,3 @@ def _signature(signatures: Mapping[str, Signature], asked: str) -> Signature:
     if name not in signatures:
         raise read.no_signature(name)
     return signatures[name]
-
-
-def _unquote(text: str) -> str:
-    return unquote_to_bytes(text).decode("utf-8", "replace")

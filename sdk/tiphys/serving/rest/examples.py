@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.net.protobuf import bytes_field, varint
-from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
+from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor, invalid
 from tiphys.serving.rest import write
-from tiphys.serving.rest.values import decode_string, invalid, is_b64, kind, single
+from tiphys.serving.rest.values import decode_string, is_b64, kind, single
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json

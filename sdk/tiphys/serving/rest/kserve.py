@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from tiphys.serving.model.inference import is_ready
 from tiphys.serving.model.servable import Code, ModelError
@@ -32,7 +31,7 @@ def kserve_answer(path: str, manager: Manager) -> bytes | None:
         return None
     if found["name"] is None:
         return json.dumps({"models": [*manager.models]}).encode()
-    name = unquote_to_bytes(found["name"]).decode("utf-8", "replace")
+    name = metadata.model_name(found["name"])
     if found["versions"]:
         return metadata.status(manager.status(name))
     if name not in manager.models:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
 
 from tiphys.serving.model.manager import Version
 from tiphys.serving.model.servable import Signature, TensorInfo
 
-__all__ = ["metadata", "status"]
+__all__ = ["metadata", "model_name", "status"]
+
+
+def model_name(written: str) -> str:
+    """The name of a model, of what stands in a path."""
+    return unquote_to_bytes(written).decode("utf-8", "replace")
 
 
 def _print(document: object) -> str:

@@ -23,8 +23,8 @@ from tiphys.serving.model.inference import (
     model_about,
     version_number,
 )
-from tiphys.serving.model.servable import Code, ModelError, Tensor
-from tiphys.serving.rest.values import invalid, tensor
+from tiphys.serving.model.servable import Code, ModelError, Tensor, invalid
+from tiphys.serving.rest.values import tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

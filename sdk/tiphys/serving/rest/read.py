@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Tensor, TensorInfo
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Tensor, TensorInfo, invalid
 from tiphys.serving.rest import rapid
-from tiphys.serving.rest.values import fast_tensor, fill, invalid, is_b64, shape_of, show_shape, tensor
+from tiphys.serving.rest.values import fast_tensor, fill, is_b64, shape_of, show_shape, tensor
 from tiphys.serving.rest.write import pretty
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from array import array
 from itertools import chain
 from typing import Any
 
-from tiphys.serving.model.servable import MAX_RANK, Code, ModelError, Tensor, Values, type_name
+from tiphys.serving.model.servable import MAX_RANK, Code, ModelError, Tensor, Values, invalid, type_name
 from tiphys.serving.rest.write import pretty, utf8
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "decode_string",
     "fast_tensor",
     "fill",
-    "invalid",
     "is_b64",
     "kind",
     "shape_of",
@@ -35,10 +34,6 @@ _TYPECODES = {
     "DT_INT8": "i", "DT_INT16": "i", "DT_INT32": "i", "DT_INT64": "q", "DT_UINT32": "I", "DT_UINT64": "Q",
 }  # fmt: skip
 _INT_BOUNDS = {"i": (-(2**31), 2**31), "q": (-(2**63), 2**63), "I": (0, 2**32), "Q": (0, 2**64)}
-
-
-def invalid(message: str) -> ModelError:
-    return ModelError(Code.INVALID_ARGUMENT, message)
 
 
 def is_b64(value: Any) -> bool:

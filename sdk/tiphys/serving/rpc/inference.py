@@ -29,14 +29,10 @@ SERVICE = "inference.GRPCInferenceService"
 
 
 class InferenceApi:
-    """The calls, as functions from bytes to bytes. Raise ModelError. ``lane``: where large messages are read;
-    ``alone``: whether nobody waits but whoever is asking."""
+    """The calls, as functions from bytes to bytes. Raise ModelError. ``lane``: where large messages are read."""
 
-    def __init__(
-        self, manager: Manager, metrics: ServerMetrics, lane: Lane, alone: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, manager: Manager, metrics: ServerMetrics, lane: Lane) -> None:
         self.manager = manager
-        self._alone = alone
         self.metrics = metrics
         self._lane = lane
 
@@ -82,7 +78,7 @@ class InferenceApi:
                 if signature is None:
                     raise no_signature(request.signature)
                 inputs = await self._inputs(message, data, signature)
-                return found.number, await runner.run(request.signature, inputs, timeout, alone=self._alone())
+                return found.number, await runner.run(request.signature, inputs, timeout)
 
         answering, outputs = await self.manager.answered(name, number, "", ask)
         answered = request.answered(outputs)

@@ -36,7 +36,7 @@ from tiphys.serving.model.inference import (
     ModelAbout,
 )
 from tiphys.serving.model.packed import TYPECODES, packed, settled, unpacked
-from tiphys.serving.model.servable import MAX_RANK, Code, ModelError, Signature, Tensor, Values
+from tiphys.serving.model.servable import MAX_RANK, ModelError, Signature, Tensor, Values, invalid
 
 __all__ = [
     "InferMessage",
@@ -67,7 +67,7 @@ def asked_model(data: bytes) -> tuple[str, str]:
         raise _unreadable(error) from None
     name = found.text(1)
     if not name:
-        raise _invalid("the request names no model")
+        raise invalid("the request names no model")
     return name, found.text(2)
 
 
@@ -90,7 +90,7 @@ class InferMessage(NamedTuple):
         top = reader.parts(message)
         given, raw = top.messages(5), top.messages(7)
         if raw and len(raw) != len(given):
-            raise _invalid(f"there are raw contents of {len(raw)} inputs, and {len(given)} inputs")
+            raise invalid(f"there are raw contents of {len(raw)} inputs, and {len(given)} inputs")
         contents: Iterable[memoryview | None] = raw or [None] * len(given)
         signature = ""
         for entry in map(reader.parts, top.messages(4)):
@@ -260,11 +260,7 @@ def _count(part: int | memoryview) -> int:
 
 
 def _unreadable(error: WireError) -> ModelError:
-    return _invalid(f"the message cannot be read: {error}")
-
-
-def _invalid(message: str) -> ModelError:
-    return ModelError(Code.INVALID_ARGUMENT, message)
+    return invalid(f"the message cannot be read: {error}")
 
 
 # ---- answers

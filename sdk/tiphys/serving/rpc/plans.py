@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tiphys.serving.model.servable import CLASSIFY, DEFAULT_SIGNATURE, REGRESS, Code, ModelError
+from tiphys.serving.model.servable import CLASSIFY, DEFAULT_SIGNATURE, REGRESS, Code, ModelError, invalid
 from tiphys.serving.rest.examples import Classify, Regress
 
 if TYPE_CHECKING:
@@ -22,20 +22,16 @@ def inference_plans(
     found: dict[str, tuple[str, Classify | Regress]] = {}
     for task in tasks:
         if not task.spec.name:
-            raise _invalid("Found ModelSpec with an empty model name.")
+            raise invalid("Found ModelSpec with an empty model name.")
         if task.spec.name != tasks[0].spec.name:
-            raise _invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+            raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         key = task.spec.signature or DEFAULT_SIGNATURE
         if key in found:
-            raise _invalid(f"Duplicate evaluation of signature: {key}")
+            raise invalid(f"Duplicate evaluation of signature: {key}")
         if key not in signatures:
-            raise _invalid(f"Requested signature not found in model graph: {key}")
+            raise invalid(f"Requested signature not found in model graph: {key}")
         if task.method not in (CLASSIFY, REGRESS):
             raise ModelError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method}")
         call = Classify if task.method == CLASSIFY else Regress
         found[key] = task.method, call(key, signatures)
     return found
-
-
-def _invalid(message: str) -> ModelError:
-    return ModelError(Code.INVALID_ARGUMENT, message)

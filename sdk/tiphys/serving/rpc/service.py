@@ -21,9 +21,10 @@ from tiphys.serving.model.servable import (
     ModelError,
     Signature,
     Tensor,
+    invalid,
 )
 from tiphys.serving.rest.examples import Classify, Regress
-from tiphys.serving.rest.lane import Lane
+from tiphys.serving.rest.lane import HUGE, Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
 from tiphys.serving.rpc.inference import SERVICE, InferenceApi
@@ -38,21 +39,18 @@ Handler = Callable[[bytes, float | None], Awaitable[bytes]]
 
 
 class GrpcApi:
-    """The calls, as functions from bytes to bytes. Raise ModelError. ``alone``: whether nobody waits but whoever is
-    asking."""
+    """The calls, as functions from bytes to bytes. Raise ModelError."""
 
     def __init__(
         self,
         manager: Manager,
         metrics: ServerMetrics,
         lane: Lane,
-        alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self.manager = manager
         self.metrics = metrics
         self._lane = lane
-        self._inference = InferenceApi(manager, metrics, lane, alone)
-        self.alone = alone
+        self._inference = InferenceApi(manager, metrics, lane)
 
     def calls(self) -> Mapping[str, Mapping[str, Handler]]:
         return {
@@ -85,7 +83,7 @@ class GrpcApi:
                 if signature is None:
                     raise ModelError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
                 _check_inputs(signature, request)
-                return version.number, await runner.run(key, request.inputs, timeout, alone=self.alone())
+                return version.number, await runner.run(key, request.inputs, timeout)
 
         answering, outputs = await self.manager.answered(name, number, label, ask)
         if request.output_filter:
@@ -94,8 +92,8 @@ class GrpcApi:
 
     async def _read(self, function: Callable[[bytes], T], data: bytes) -> T:
         """Read a message; what is many small parts in a process of its own, where it is large."""
-        light = await self._lane.do(messages.is_light, data, size=len(data))
-        return await self._lane.do(function, data, size=len(data), apart=not light)
+        apart = len(data) >= HUGE and not await self._lane.do(messages.is_light, data, size=len(data))
+        return await self._lane.do(function, data, size=len(data), apart=apart)
 
     async def classify(self, data: bytes, timeout: float | None) -> bytes:
         return await self._examples(Classify, data, timeout)
@@ -117,7 +115,7 @@ class GrpcApi:
         async def ask(asked: int | None) -> bytes:
             with self.manager.use(name, asked) as (version, runner):
                 plan = call(key, runner.servable.signatures)
-                outputs = await runner.run(key, {plan.input: batch}, timeout, alone=self.alone())
+                outputs = await runner.run(key, {plan.input: batch}, timeout)
             rows = plan.rows(outputs, batch.shape[0])
             return messages.results_response((name, version.number, key), rows)
 
@@ -134,7 +132,7 @@ class GrpcApi:
                 plans = inference_plans(tasks, runner.servable.signatures)
                 batch, results = await self._read(messages.examples_of, data), []
                 for key, (method, plan) in plans.items():
-                    outputs = await runner.run(key, {plan.input: batch}, timeout, alone=self.alone())
+                    outputs = await runner.run(key, {plan.input: batch}, timeout)
                     rows = plan.rows(outputs, batch.shape[0])
                     results.append(((name, version.number, key), method, rows))
             return messages.inference_response(results)
@@ -145,10 +143,10 @@ class GrpcApi:
         view = memoryview(data)
         asked = [bytes(value).decode("utf-8", "replace") for value in wire_messages(view, 2)]
         if not asked:
-            raise _invalid("GetModelMetadataRequest must specify at least one metadata_field")
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in asked:
             if field != "signature_def":
-                raise _invalid(f"Metadata field {field} is not supported")
+                raise invalid(f"Metadata field {field} is not supported")
         name, number = self._version(messages.ModelSpec.read(view))
         with self.manager.use(name, number) as (version, runner):
             return messages.metadata_response(name, version.number, runner.servable.signatures)
@@ -168,18 +166,14 @@ class GrpcApi:
     def _resolve(self, spec: messages.ModelSpec) -> tuple[str, int | None, str]:
         """The name, and the version or the label."""
         if not spec.present:
-            raise _invalid("Missing ModelSpec")
+            raise invalid("Missing ModelSpec")
         if not spec.name:
-            raise _invalid("ModelSpec has no name specified.")
+            raise invalid("ModelSpec has no name specified.")
         if spec.label is not None:
             if not spec.label:
                 self.manager.resolve_label(spec.name, "")  # there is none of that name
             return spec.name, None, spec.label
         return spec.name, spec.version, ""
-
-
-def _invalid(message: str) -> ModelError:
-    return ModelError(Code.INVALID_ARGUMENT, message)
 
 
 def _check_inputs(signature: Signature, request: messages.PredictRequest) -> None:
@@ -190,7 +184,7 @@ def _check_inputs(signature: Signature, request: messages.PredictRequest) -> Non
         def show(names: set[str]) -> str:
             return "{" + ",".join(sorted(names)) + "}"
 
-        raise _invalid(
+        raise invalid(
             f"input size does not match signature: {len(sent)}!={len(known)} len({show(sent)}) != "
             f"len({show(known)}). Sent extra: {show(sent - known)}. Missing but required: {show(known - sent)}."
         )
@@ -198,12 +192,12 @@ def _check_inputs(signature: Signature, request: messages.PredictRequest) -> Non
     for alias in request.output_filter:
         if alias not in signature.outputs:
             outputs = ",".join(sorted(signature.outputs))
-            raise _invalid(
+            raise invalid(
                 f"output tensor alias not found in signature: {alias} "
                 f"Outputs expected to be in the set {{{outputs}}}."
             )
         if alias in seen:
-            raise _invalid(f"duplicate output tensor alias: {alias}")
+            raise invalid(f"duplicate output tensor alias: {alias}")
         seen.add(alias)
 
 
