@@ -307,6 +307,22 @@ def test_it_is_started_again_when_it_is_killed(
     assert front.port == port and front._process is not process
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_changes_while_it_does_not_answer_holds_when_it_is_there_again(
+    connect: Connect,
+    front: HaproxyBalancer,
+    echoes: list[Echo],
+    monkeypatch: pytest.MonkeyPatch,
+    how: signal.Signals,
+) -> None:
+    monkeypatch.setattr("tiphys.serving.balancer.haproxy._ANSWER", 0.5)
+    os.kill(front.pid, how)
+    front.set_endpoints([echoes[1].address])
+    front.pin(VersionPin("m", 6))
+    told = connect(front)()[1]
+    assert (told["at"], told["path"]) == (echoes[1].address, "/v1/models/m/versions/6:predict")
+
+
 def test_a_name_may_have_anything_in_it(echoes: list[Echo]) -> None:
     name = 'it\'s "%[src]" {é} \\1 #\n(x'
     front = HaproxyBalancer("127.0.0.1", 0, model=name).start()

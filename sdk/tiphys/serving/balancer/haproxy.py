@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ __all__ = ["HaproxyBalancer", "haproxy"]
 
 _STATES = {"DOWN": EndpointState.UNHEALTHY, "MAINT": EndpointState.DRAINING, "DRAIN": EndpointState.DRAINING}
 _START_SECONDS = 10.0
+_ANSWER = 10.0  # seconds
 _SAID = 1024 * 1024  # bytes of what it said that are kept
 _LOOK = 0.1  # seconds between two looks whether it lives, and whether a version is done with
 # while it waits, a line is "end well", and the end of the file that whoever started it has ended, in whatever way
@@ -145,8 +146,7 @@ class HaproxyBalancer:
         with self._lock:
             self._endpoints = wanted
             self._whole.set_endpoints(wanted)
-            if self._process is not None:
-                self._apply()
+            self._change(self._apply)
 
     def pin(self, pin: VersionPin | None) -> None:
         """Name this version to the replicas, from the next request on, where a request names none; None: none is
@@ -163,8 +163,7 @@ class HaproxyBalancer:
                 again.__exit__()
             self._pins[self._now] = pin
             self._whole.pin(pin)
-            if self._process is not None:
-                self._tell(*self._names())
+            self._change(lambda: self._tell(*self._names()))
 
     def stats(self) -> Stats:
         """Requests, errors, retries, and for each endpoint its state, load and failures. Raises ServingError TIP531
@@ -223,6 +222,17 @@ class HaproxyBalancer:
         return clean
 
     # ---- the process
+    def _change(self, work: Callable[[], object]) -> None:
+        """Do it, if it runs. When it does not do what it is told it is ended, and started again with all that holds."""
+        if self._process is None:
+            return
+        try:
+            work()
+        except ServingError as error:
+            if error.code != "TIP531":
+                raise
+            self._process.kill()
+
     def _begin(self) -> None:
         """Start it with what holds now."""
         assert self._listener is not None
@@ -275,7 +285,12 @@ class HaproxyBalancer:
         self._slots.clear()
         self._before.clear()
         self._free = deque(range(1, SLOTS + 1))
-        self._apply()
+        try:
+            self._apply()
+        except BaseException:
+            _end(self._process, 0.0)
+            self._process = None
+            raise
 
     def _watch(self) -> None:
         """Start it again when it ends; see when nothing of an earlier version is on its way."""
@@ -365,7 +380,7 @@ class HaproxyBalancer:
         """Raises ServingError TIP531 when it does not answer, or does not know a command."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-                channel.settimeout(10.0)
+                channel.settimeout(_ANSWER)
                 channel.connect(str(self._control))
                 channel.sendall(";".join(commands).encode() + b"\n")
                 told = b"".join(iter(lambda: channel.recv(65536), b"")).decode("utf-8", "replace")
