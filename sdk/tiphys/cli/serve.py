@@ -99,6 +99,8 @@ def handle(options: argparse.Namespace) -> int:
             options.model_base_path, flags = str(followed.folder), [*followed.flags]
         if options.no_batching:
             flags.append("--tiphys_batching=false")
+        if options.kserve_v1:
+            flags.append("--tiphys_protocol=kserve-v1")
         code: int = serving.serve_forever(
             options.model_base_path,
             name=options.name or options.registry or "model",
@@ -109,7 +111,7 @@ def handle(options: argparse.Namespace) -> int:
             driver=options.driver,
             grpc_port=options.grpc_port,
             guard=guard,
-            flags=[*flags, *(["--tiphys_protocol=kserve-v1"] if options.kserve_v1 else [])],
+            flags=flags,
             report=_report,
         )
     return code

@@ -53,10 +53,8 @@ class LocalServing:
         if count > 1 and not any(flag.startswith("--model_config_file") for flag in flags):
             self._rollout = Rollout(name, base, self._pin, report)
             flags = [*flags, *self._rollout.flags]
-        self._base, self._flags = (
-            base,
-            [_share_of(count), "--tiphys_batching", *flags],
-        )  # the last of a flag holds
+        self._base = base
+        self._flags = [_share_of(count), "--tiphys_batching", *flags]  # the last of a flag holds
         self.name = name
         self._report = report
         self._stopping = stopping
