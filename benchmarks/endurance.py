@@ -210,15 +210,16 @@ def registry(run: Run, options: argparse.Namespace, folder: Path) -> dict[str, A
             made.weights("m", {one: part, other: 100 - part})
         return what
 
-    followed = Followed(store, "m")
-    followed.write()
-    flags = [*followed.flags, FAKE]
-    with (
-        followed.following(),
-        serve(
-            followed.folder, "m", port=0, replicas=options.replicas, driver=options.driver, flags=flags
-        ) as serving,
-    ):
+    source = Followed(store, "m")
+    with serve(
+        source.folder,
+        "m",
+        port=0,
+        replicas=options.replicas,
+        driver=options.driver,
+        flags=[FAKE],
+        source=source,
+    ) as serving:
         return run(serving, change, ordered=False)
 
 

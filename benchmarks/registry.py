@@ -127,12 +127,10 @@ def rollbacks(count: int) -> dict[str, Any]:
         registry = filled(folder)
         registry.alias("m", "champion", 1)
         registry.alias("m", "champion", 2)
-        followed = Followed(Store(folder), "m")
-        followed.write()
+        source = Followed(Store(folder), "m")
         took, failed = [], 0
         with (
-            followed.following(),
-            serve(followed.folder, "m", port=0, replicas=2, flags=[*followed.flags, FAKE]) as serving,
+            serve(source.folder, "m", port=0, replicas=2, flags=[FAKE], source=source) as serving,
             subprocess.Popen(
                 [sys.executable, "-c", ASK, serving.url], stdout=subprocess.PIPE, text=True
             ) as client,

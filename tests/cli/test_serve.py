@@ -37,8 +37,7 @@ FAKED = """
 import sys
 from tiphys.runs.served import Followed
 from tiphys.cli import main
-real = Followed.flags.fget
-Followed.flags = property(lambda self: [*real(self), "--tiphys_loader=tiphys.serving.model.fake:load"])
+Followed.flags = [*Followed.flags, "--tiphys_loader=tiphys.serving.model.fake:load"]
 raise SystemExit(main(sys.argv[1:]))
 """
 

@@ -47,11 +47,9 @@ def start(tmp_path: Path, registry: Registry) -> Iterator[Callable[[], str]]:
     with ExitStack() as stack:
 
         def begin() -> str:
-            followed = Followed(Store(tmp_path), "m")
-            followed.write()
-            stack.enter_context(followed.following())
-            flags = [*followed.flags, FAKE]
-            return stack.enter_context(serve(followed.folder, "m", port=0, replicas=1, flags=flags)).url
+            source = Followed(Store(tmp_path), "m")
+            serving = serve(source.folder, "m", port=0, replicas=1, flags=[FAKE], source=source)
+            return stack.enter_context(serving).url
 
         yield begin
 
@@ -130,17 +128,17 @@ def test_what_was_changed_since_it_was_registered_is_not_served(tmp_path: Path, 
     store, said = Store(tmp_path), list[str]()
     (store.volume("tiphys") / "models" / "v2" / "1" / "fake.json").write_text('{"offset": 9}')
     followed = Followed(store, "m", report=said.append)
-    followed.write()
-    assert sorted(each.name for each in followed.folder.iterdir()) == ["1", "models.config"]
+    followed.read()
+    assert sorted(each.name for each in followed.folder.iterdir()) == ["1"]
     assert len(said) == 1 and said[0].startswith("version 2 is not served: ") and "fake.json" in said[0]
     assert fake.load(followed.folder / "1").offset == 1
     (store.volume("tiphys") / "models" / "v1" / "manifest.json").unlink()
     with pytest.raises(ServingError, match="TIP519"):
-        Followed(store, "m", champion="other").write()
+        Followed(store, "m", champion="other").read()
 
 
 def test_what_nobody_registered_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="TIP261"):
-        Followed(Store(tmp_path), "m").write()
+        Followed(Store(tmp_path), "m").read()
     with pytest.raises(RefusedError, match="TIP260"):
         Followed(Store(tmp_path), "m", champion="v1")

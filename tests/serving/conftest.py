@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,6 +65,53 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+
+class Clients:
+    """They ask for the model ``m``, one request after the other; what they were told, in order."""
+
+    def __init__(self, url: str, count: int, place: str) -> None:
+        self._path = f"/v1/models/m{place}:predict"
+        self.url, self.told, self.failed = url, [[0.0] for _ in range(count)], []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(told,)) for told in self.told]
+        for each in self._threads:
+            each.start()
+
+    def _ask(self, told: list[float]) -> None:
+        while not self._over.is_set():
+            try:
+                request = urllib.request.Request(self.url + self._path, b'{"instances": [0.0]}')
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    found = json.load(answer)["predictions"][0]
+            except Exception as error:  # noqa: BLE001
+                self.failed.append(repr(error))
+                return
+            if found != told[-1]:
+                told.append(found)
+
+    def all_told(self, what: float) -> bool:
+        assert self.failed == []
+        return all(told[-1] == what for told in self.told)
+
+    def stop(self) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join()
+
+
+@pytest.fixture
+def asking() -> Iterator[Callable[..., Clients]]:
+    """Four clients; ``place``: of a version or a label in the path, where they name one."""
+    made: list[Clients] = []
+
+    def begin(url: str, place: str = "") -> Clients:
+        made.append(Clients(url, 4, place))
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.stop()
 
 
 @pytest.fixture(params=["built-in", "haproxy"])

@@ -6,20 +6,22 @@ import json
 import os
 import shutil
 import signal
-import threading
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.runs.test_served import model
 from tiphys.net.protobuf import quoted
+from tiphys.runs.registry import Registry
+from tiphys.runs.served import Followed
 from tiphys.serving import serve
 from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.client import VersionStatus
 from tiphys.serving.config_messages import read_text
+from tiphys.serving.folder_source import FolderSource
 from tiphys.serving.rollout import Rollout
+from tiphys.store import Store
 
 FAKE = "--tiphys_loader=tiphys.serving.model.fake:load"
 
@@ -38,51 +40,6 @@ def version(base: Path, number: int, **config: object) -> Path:
     base.mkdir(exist_ok=True)
     made.rename(base / str(number))
     return base / str(number)
-
-
-class Clients:
-    """They ask for no version, one request after the other; what they were told, in order."""
-
-    def __init__(self, url: str, count: int) -> None:
-        self.url, self.told, self.failed = url, [[0.0] for _ in range(count)], []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(told,)) for told in self.told]
-        for each in self._threads:
-            each.start()
-
-    def _ask(self, told: list[float]) -> None:
-        while not self._over.is_set():
-            try:
-                request = urllib.request.Request(f"{self.url}/v1/models/m:predict", b'{"instances": [0.0]}')
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    found = json.load(answer)["predictions"][0]
-            except Exception as error:  # noqa: BLE001
-                self.failed.append(repr(error))
-                return
-            if found != told[-1]:
-                told.append(found)
-
-    def all_told(self, what: float) -> bool:
-        assert self.failed == []
-        return all(told[-1] == what for told in self.told)
-
-    def stop(self) -> None:
-        self._over.set()
-        for each in self._threads:
-            each.join()
-
-
-@pytest.fixture
-def asking() -> Iterator[Callable[[str], Clients]]:
-    made: list[Clients] = []
-
-    def begin(url: str) -> Clients:
-        made.append(Clients(url, 4))
-        return made[-1]
-
-    yield begin
-    for each in made:
-        each.stop()
 
 
 def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, driver: str, asking: Any, until: Any) -> None:
@@ -146,28 +103,54 @@ def test_a_version_that_cannot_be_loaded_is_not_taken_until_it_changes(
     assert sum("is not taken" in each for each in said) == 1
 
 
+def test_all_replicas_follow_the_registry_at_once(
+    tmp_path: Path, driver: str, asking: Any, until: Any
+) -> None:
+    """Nobody sees an old answer after a new one, by the alias or without."""
+    registry = Registry(tmp_path)
+    for number in (1, 2, 3, 4):
+        registry.register("m", model(tmp_path, f"v{number}", offset=number))
+    registry.alias("m", "champion", 2)
+    source = Followed(Store(tmp_path), "m")
+    with serve(source.folder, "m", port=0, replicas=3, driver=driver, flags=[FAKE], source=source) as serving:
+        all_of_them = [asking(serving.url), asking(serving.url, "/labels/champion")]
+        until(lambda: all(each.all_told(2.0) for each in all_of_them))
+        for number in (3, 4):
+            registry.alias("m", "champion", number)
+            until(lambda number=number: all(each.all_told(float(number)) for each in all_of_them))  # type: ignore[misc]
+        os.kill(serving.pids()[0], signal.SIGKILL)
+        registry.rollback("m", "champion")
+        until(lambda: all(each.all_told(3.0) for each in all_of_them))
+        for each in all_of_them:
+            each.stop()
+    for each in all_of_them:
+        assert each.failed == []
+        assert all(told == [0.0, 2.0, 3.0, 4.0, 3.0] for told in each.told), each.told
+
+
 def test_the_old_version_stays_while_a_request_is_on_its_way_that_was_told_of_it(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be tried on another replica yet."""
     pins: list[VersionPin | None] = []
-    rollout = Rollout("m", base, pins.append, lambda text: None)
+    rollout = Rollout(FolderSource("m", base), lambda text: None)
     file = Path(rollout.flags[0].partition("=")[2])
-    monkeypatch.setattr(
-        "tiphys.serving.rollout._status",
-        lambda name, address: [VersionStatus(each, "AVAILABLE", "OK", "") for each in (1, 2)],
-    )
-    rollout.begin()
+    for room in ("folder_source", "rollout"):
+        monkeypatch.setattr(
+            f"tiphys.serving.{room}.replica_status",
+            lambda *asked: [VersionStatus(each, "AVAILABLE", "OK", "") for each in (1, 2)],
+        )
+    rollout.begin(pins.append)
     version(base, 2)
     (first,) = pins
     assert first is not None
     with first:
         for _ in range(4):
             rollout.look(["a", "b"])
-        assert [each and each.version for each in pins] == [1, 2]
+        assert [each and each.named for each in pins] == [1, 2]
         assert "versions: 1 versions: 2" in file.read_text()
     rollout.look(["a", "b"])
-    assert "{ versions: 2 }" in file.read_text()
+    assert "specific { versions: 2 }" in file.read_text()
     rollout.close()
 
 
@@ -175,12 +158,12 @@ def test_the_configuration_is_one_and_is_removed(tmp_path: Path) -> None:
     pins: list[VersionPin | None] = []
     base = tmp_path / 'a "b" \\ ü'
     version(base, 3)
-    rollout = Rollout("m", base, pins.append, lambda text: None)
+    rollout = Rollout(FolderSource("m", base), lambda text: None)
     file = Path(rollout.flags[0].partition("=")[2])
     (entry,) = read_text("ModelServerConfig", file.read_text())["model_config_list"]["config"]  # type: ignore[index, call-overload]
     assert entry["base_path"] == str(base)
-    rollout.begin()
-    assert [each and each.version for each in pins] == [3]
+    rollout.begin(pins.append)
+    assert [each and each.named for each in pins] == [3]
     rollout.close()
     assert not file.parent.exists()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from typing import Any
 
@@ -86,34 +85,31 @@ def handle(options: argparse.Namespace) -> int:
             "TIP297", f"{options.registry} is served under its own name", fix="leave --name out"
         )
     guard = serving.Guard.of_files(options.tls_cert, options.tls_key, options.token_file)
-    with contextlib.ExitStack() as stack:
-        flags: list[str] = []
-        if options.registry is not None:
-            from tiphys.runs.served import Followed
+    source = None
+    if options.registry is not None:
+        from tiphys.runs.served import Followed
 
-            followed = Followed(
-                local_store(options), options.registry, champion=options.alias, report=_report
-            )
-            followed.write()
-            stack.enter_context(followed.following())
-            options.model_base_path, flags = str(followed.folder), [*followed.flags]
-        if options.no_batching:
-            flags.append("--tiphys_batching=false")
-        if options.kserve_v1:
-            flags.append("--tiphys_protocol=kserve-v1")
-        code: int = serving.serve_forever(
-            options.model_base_path,
-            name=options.name or options.registry or "model",
-            host=options.host,
-            port=options.port,
-            replicas=options.replicas,
-            policy=options.policy,
-            driver=options.driver,
-            grpc_port=options.grpc_port,
-            guard=guard,
-            flags=flags,
-            report=_report,
-        )
+        source = Followed(local_store(options), options.registry, champion=options.alias, report=_report)
+        options.model_base_path = str(source.folder)
+    flags: list[str] = []
+    if options.no_batching:
+        flags.append("--tiphys_batching=false")
+    if options.kserve_v1:
+        flags.append("--tiphys_protocol=kserve-v1")
+    code: int = serving.serve_forever(
+        options.model_base_path,
+        name=options.name or options.registry or "model",
+        host=options.host,
+        port=options.port,
+        replicas=options.replicas,
+        policy=options.policy,
+        driver=options.driver,
+        grpc_port=options.grpc_port,
+        guard=guard,
+        flags=flags,
+        source=source,
+        report=_report,
+    )
     return code
 
 

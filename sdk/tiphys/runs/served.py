@@ -1,39 +1,61 @@
-"""What is served of the registry of a store: a folder of versions and a configuration that follow the document.
+"""What is served of the registry of a store: a folder of versions, and what a server is told of them.
 
-A server (``tiphys serve --registry NAME``) reads both again and again; an alias that moves is a label that moves, and
-versions that it was at before stay loaded, so that a rollback is only another order.
+A server (``tiphys serve --registry NAME``) looks again and again; an alias that moves is a label that moves, for all of
+its replicas at once, and versions that it was at before stay loaded, so that a rollback is only another order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiphys.errors import ServingError, StoreError, TiphysError
 from tiphys.net.protobuf import quoted
 from tiphys.reference import Reference, resolve, verify
-from tiphys.registry.document import ModelDocument, ModelVersion
+from tiphys.registry.document import ModelVersion
 from tiphys.registry.names import check_alias
-from tiphys.registry.routes import CHAMPION, Routes, routes
+from tiphys.registry.routes import CHAMPION, routes
 from tiphys.runs.registry import registered
-from tiphys.store.files import write_atomic
+from tiphys.serving.balancer.pin import VersionPin
+from tiphys.serving.rollout import NotTaken, chain_text, has_failed, replica_status, versions_text
 from tiphys.store.layout import Store
 from tiphys.store.registry import LocalRegistry
 
-__all__ = ["Followed"]
+__all__ = ["Followed", "Generation"]
 
 Report = Callable[[str], None]
-_LOOK = 0.1  # seconds between two looks at the registry, and at the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """``chains`` and ``weights`` of what is there, as :class:`tiphys.registry.routes.Routes` has them; ``sequence``:
+    the number of the registry's change of which it came."""
+
+    chains: Mapping[str, tuple[int, ...]]
+    weights: Mapping[int, int]
+    sequence: int = field(compare=False)
+
+    @property
+    def versions(self) -> set[int]:
+        return {each for chain in self.chains.values() for each in chain} | set(self.weights)
+
+    @property
+    def ending(self) -> str:
+        """Of the labels by which it is asked: an alias has no ``@``."""
+        return f"@{self.sequence}"
 
 
 class Followed:
-    """One model of the registry, as a server takes it: ``folder`` with a link for each version, and ``flags``.
+    """One model of the registry, as :func:`tiphys.serving.serve` takes it (a :class:`RolloutSource`); ``folder`` has a
+    link for each version.
 
     ``champion``: the alias that answers requests which name no version.
     """
+
+    flags: Sequence[str] = ("--max_num_load_retries=0",)
 
     def __init__(
         self, store: Store, name: str, *, champion: str = CHAMPION, report: Report = lambda text: None
@@ -43,65 +65,87 @@ class Followed:
         self._registry = LocalRegistry(store)
         self._report = report
         self._told: set[str] = set()
+        self._seen: object = None
+        self._now: Generation | None = None
+        self._refused: Generation | None = None
         self.folder = store.root / "serving" / f"{name}.{champion}"
-        self.config = self.folder / "models.config"
 
-    @property
-    def flags(self) -> list[str]:
-        """Of the model server."""
-        return [
-            f"--model_config_file={self.config}",
-            f"--model_config_file_poll_wait_seconds={_LOOK}",
-            "--max_num_load_retries=0",
-        ]
-
-    def write(self) -> Routes:
-        """Bring folder and configuration to what the registry says now.
+    def read(self) -> Generation:
+        """What the registry says now; the folder is brought to it.
 
         Raises RefusedError TIP261 where nothing is registered, ServingError TIP519 when no version is whole.
         """
         document = registered(self._registry, self.name)
-        wanted = routes(document, self.champion)
-        whole = {number for number in wanted.versions if self._linked(document.version(number))}
-        if not whole:
+        asked = routes(document, self.champion)
+        whole = {number for number in asked.versions if self._linked(document.version(number))}
+        chains = {
+            label: there
+            for label, chain in asked.chains.items()
+            if (there := tuple(number for number in chain if number in whole))
+        }
+        if "" not in chains:
             raise ServingError(
                 "TIP519",
                 f"No version of {self.name} that is to be served is there.",
                 cause="; ".join(sorted(self._told)),
                 fix=f"tiphys models versions {self.name}",
             )
-        write_atomic(self.config, self._text(wanted, whole, document).encode())
-        return wanted
+        weights = asked.weights if asked.weights.keys() <= whole else {}
+        return Generation(chains, weights, document.sequence)
 
-    @contextlib.contextmanager
-    def following(self) -> Iterator[None]:
-        """For the length of a ``with``: what the registry says is written whenever it changes."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._follow, args=(stop,), name="tiphys-registry", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _follow(self, stop: threading.Event) -> None:
-        seen, last = None, None
-        while not stop.wait(_LOOK):
-            now = self._stamp()
-            if now == seen:
-                continue
-            seen = now
+    # ---- as a source
+    def wanted(self) -> Generation | None:
+        """What the registry says, if it has changed and could be taken. Raises what :meth:`read` does, the first
+        time."""
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen, self._refused = stamp, None
             try:
-                wanted = self.write()
+                self._now = self.read()
             except (TiphysError, OSError) as error:  # what is served goes on
+                if self._now is None:
+                    raise
                 self._tell(f"the registry cannot be followed: {error}")
-                continue
-            if wanted != last and last is not None:
-                chain = " then ".join(map(str, wanted.chains[""]))
-                self._report(f"{self.name}: version {chain}")
-            last = wanted
+        return None if self._now == self._refused else self._now
 
+    def text(self, mark: str, now: Generation, *fresh: Generation) -> str:
+        """The server's ModelServerConfig: with the labels of each, and those of ``now`` as they are called."""
+        versions = sorted({number for each in (now, *fresh) for number in each.versions})
+        lines = [
+            f"name: {quoted(self.name)}",
+            f"base_path: {quoted(str(self.folder))}",
+            f"model_version_policy {{ specific {{ {versions_text(versions)} }} }}",
+            *_labels(now, ""),
+            *(line for each in (now, *fresh) for line in _labels(each, each.ending)),
+            chain_text(mark, reversed(versions)),
+        ]
+        inner = "\n  ".join(lines)
+        return f"model_config_list {{ config {{\n  {inner}\n}} }}\n"
+
+    def pin(self, what: Generation) -> VersionPin:
+        return VersionPin(self.name, what.ending)
+
+    def has(self, what: Generation, address: str) -> bool:
+        """Whether a version answers there who names none. Raises NotTaken when none of those can be loaded."""
+        if replica_status(self.name, address, what.ending):
+            return True
+        failed = {each.version: each for each in replica_status(self.name, address) if has_failed(each)}
+        chain = what.chains[""]
+        if failed.keys() >= set(chain):
+            raise NotTaken(failed[chain[0]].error_message or failed[chain[0]].error_code)
+        return False
+
+    def refuse(self, what: Generation) -> None:
+        self._refused = what
+
+    def is_gone(self, what: Generation) -> bool:
+        return False
+
+    def told(self, what: Generation) -> str:
+        by = ", ".join(f"{part} % version {number}" for number, part in sorted(what.weights.items()))
+        return f"version {' then '.join(map(str, what.chains['']))}" + (f" ({by})" if by else "")
+
+    # ---- what it looks at
     def _stamp(self) -> object:
         """Changes with the registry's file and its log."""
         found = []
@@ -137,25 +181,18 @@ class Followed:
             self._told.add(text)
             self._report(text)
 
-    def _text(self, wanted: Routes, whole: set[int], document: ModelDocument) -> str:
-        """The server's ModelServerConfig."""
-        lines = [f"name: {quoted(self.name)}", f"base_path: {quoted(str(self.folder))}"]
-        lines.append(f"model_version_policy {{ specific {{ {_versions(sorted(whole))} }} }}")
-        for label, chain in sorted(wanted.chains.items()):
-            there = [number for number in chain if number in whole]
-            if there and label:
-                lines.append(f"version_labels {{ key: {quoted(label)} value: {there[0]} }}")
-            if there:
-                lines.append(f"tiphys_chains {{ label: {quoted(label)} {_versions(there)} }}")
-        if wanted.weights.keys() <= whole:
-            for number, part in sorted(wanted.weights.items()):
-                lines.append(f"tiphys_weights {{ version: {number} percent: {part} }}")
-        inner = "\n  ".join(lines)
-        return f"# change {document.sequence}\nmodel_config_list {{ config {{\n  {inner}\n}} }}\n"
 
-
-def _versions(numbers: list[int]) -> str:
-    return " ".join(f"versions: {number}" for number in numbers)
+def _labels(generation: Generation, ending: str) -> list[str]:
+    """Lines of a ModelConfig: which versions answer to which labels, these with an end."""
+    lines = []
+    for label, chain in sorted(generation.chains.items()):
+        label += ending
+        if label:
+            lines.append(f"version_labels {{ key: {quoted(label)} value: {chain[0]} }}")
+        lines.append(chain_text(label, chain))
+    for number, part in sorted(generation.weights.items()):
+        lines.append(f"tiphys_weights {{ version: {number} percent: {part} label: {quoted(ending)} }}")
+    return lines
 
 
 def _saved_model(folder: Path) -> Path | None:

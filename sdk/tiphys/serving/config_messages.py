@@ -57,7 +57,7 @@ _MESSAGES: Mapping[str, tuple[_Field, ...]] = {
     ),
     "VersionLabel": (_Field("key", 1, "string"), _Field("value", 2, "int64")),  # a map's entry in text
     "Chain": (_Field("label", 1, "string"), _Field("versions", 2, "int64", many=True)),
-    "Weight": (_Field("version", 1, "int64"), _Field("percent", 2, "double")),
+    "Weight": (_Field("version", 1, "int64"), _Field("percent", 2, "double"), _Field("label", 3, "string")),
     "ServableVersionPolicy": (
         _Field("latest", 100, "Latest", oneof="policy_choice"),
         _Field("all", 101, "All", oneof="policy_choice"),

@@ -316,9 +316,10 @@ def _model(entry: JsonObject) -> ModelConfig:
     chains = {
         str(each.get("label", "")): _numbers(each, "versions") for each in _each(entry, "tiphys_chains")
     }
-    weights = {
-        _number(each, "version", 0): _number(each, "percent", 0) for each in _each(entry, "tiphys_weights")
-    }
+    weights: dict[str, dict[int, int]] = {}
+    for each in _each(entry, "tiphys_weights"):
+        of = weights.setdefault(str(each.get("label", "")), {})
+        of[_number(each, "version", 0)] = _number(each, "percent", 0)
     if "logging_config" in entry:
         raise ValueError(
             "No request-logger-creator provided."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,9 +17,10 @@ from tiphys.errors import ServingError
 from tiphys.serving.balancer import CallBalancer, HttpDriver, Settings
 from tiphys.serving.balancer.driver import start_driver
 from tiphys.serving.client import ServingClient
+from tiphys.serving.folder_source import FolderSource
 from tiphys.serving.guard import Guard
 from tiphys.serving.replica import ServerReplica, start_replica
-from tiphys.serving.rollout import Rollout
+from tiphys.serving.rollout import Rollout, RolloutSource
 from tiphys.serving.versions import version_folders
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["LocalServing", "serve", "serve_forever"]
 
 Report = Callable[[str], None]
+
+
+_LOOK = 0.1  # seconds between two looks at the replicas, and at what is to be served
 
 
 class _Stopped(Exception):
@@ -47,14 +52,13 @@ class LocalServing:
         report: Report,
         stopping: threading.Event,
         calls: CallBalancer | None = None,
+        rollout: Rollout[Any] | None = None,
     ) -> None:
-        self._balancer, self._calls = balancer, calls
-        self._rollout: Rollout | None = None
-        if count > 1 and not any(flag.startswith("--model_config_file") for flag in flags):
-            self._rollout = Rollout(name, base, self._pin, report)
-            flags = [*flags, *self._rollout.flags]
+        self._balancer, self._calls, self._rollout = balancer, calls, rollout
         self._base = base
         self._flags = [_share_of(count), "--tiphys_batching", *flags]  # the last of a flag holds
+        if rollout is not None:
+            self._flags += rollout.flags
         self.name = name
         self._report = report
         self._stopping = stopping
@@ -86,7 +90,7 @@ class LocalServing:
         for replica in self._replicas:
             self._await(replica, deadline)
         if self._rollout is not None:
-            self._rollout.begin()
+            self._rollout.begin(self._pin)
         self._publish()
         self._watcher.start()
         return self
@@ -157,7 +161,7 @@ class LocalServing:
 
     def _watch(self) -> None:
         """Replace replicas that end, more slowly each time the new one ends at once."""
-        while not self._stopping.wait(0.5):
+        while not self._stopping.wait(_LOOK):
             with self._lock:
                 for index, replica in enumerate(self._replicas):
                     if replica.process.poll() is not None:
@@ -206,6 +210,7 @@ def serve(
     grpc_port: int | None = None,
     guard: Guard | None = None,
     flags: Sequence[str] = (),
+    source: RolloutSource[Any] | None = None,
     timeout: float = 120.0,
     report: Report = lambda text: None,
     stop: threading.Event | None = None,
@@ -214,32 +219,41 @@ def serve(
 
     ``model_base_path`` holds one folder for each version, named by numbers. ``driver``: what balances, one of
     :data:`tiphys.serving.balancer.driver.DRIVERS`. ``grpc_port``: that of gRPC, 0 takes a
-    free one, None is without. ``guard``: who may ask. ``flags`` are further flags of the model server. A replica that
-    dies is replaced; ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
+    free one, None is without. ``guard``: who may ask. ``flags`` are further flags of the model server. ``source``
+    says which versions are served; without one it is the newest. A replica that dies is replaced;
+    ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy or driver, TIP518 a replica does not start,
     TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for, TIP530 no
     grpcio, TIP531 HAProxy is asked for and does not start.
     """
     base = Path(model_base_path).absolute()
-    _look_for_versions(base)
+    if source is None:
+        _look_for_versions(base)
     if not any(flag.startswith("--tiphys_loader") for flag in flags):
         _look_for_tensorflow()
     if replicas < 1:
         raise ServingError("TIP528", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     settings = Settings(guard=guard or Guard())
-    balancer = start_driver(
-        driver, host, port, model=name, policy=policy, replicas=replicas, settings=settings, report=report
-    )
-    calls = None
-    if grpc_port is not None:
-        try:
+    if source is None and replicas > 1 and not any(flag.startswith("--model_config_file") for flag in flags):
+        source = FolderSource(name, base)
+    with contextlib.ExitStack() as undo:
+        rollout = None
+        if source is not None:
+            rollout = Rollout(source, report)
+            undo.callback(rollout.close)
+        balancer = start_driver(
+            driver, host, port, model=name, policy=policy, replicas=replicas, settings=settings, report=report
+        )
+        undo.callback(balancer.stop)
+        calls = None
+        if grpc_port is not None:
             calls = CallBalancer(host, grpc_port, policy=policy, settings=settings).start()
-        except BaseException:
-            balancer.stop()
-            raise
-    report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
-    serving = LocalServing(balancer, base, name, flags, replicas, report, stop or threading.Event(), calls)
+            undo.callback(calls.stop)
+        report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
+        stopping = stop or threading.Event()
+        serving = LocalServing(balancer, base, name, flags, replicas, report, stopping, calls, rollout)
+        undo.pop_all()
     try:
         return serving.begin(timeout)
     except BaseException:

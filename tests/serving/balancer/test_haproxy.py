@@ -294,6 +294,28 @@ def test_the_version_is_named_and_the_old_one_is_counted_until_its_requests_end(
     assert ask()[1]["path"] == "/v1/models/m:predict"
 
 
+@pytest.mark.parametrize("pin", [VersionPin("m", 7), VersionPin("m", "@17")])
+def test_it_names_what_the_built_in_balancer_does(
+    connect: Connect, front: HaproxyBalancer, pin: VersionPin
+) -> None:
+    ask = connect(front)
+    front.pin(pin)
+    places = (
+        "",
+        "/versions/3",
+        "/versions/next",
+        "/versions/next@16",
+        "/labels/next",
+        "/labels/@16",
+        "/labels/3",
+    )
+    ends = (":predict", ":regress", "/metadata", "/infer", "/ready", "")
+    paths = [f"/{api}/models/m{place}{end}" for api in ("v1", "v2") for place in places for end in ends]
+    assert [ask(path)[1]["path"] for path in paths] == [pin.target(path) for path in paths]
+    front.pin(None)
+    assert [ask(path)[1]["path"] for path in paths] == paths
+
+
 def test_it_is_started_again_when_it_is_killed(
     connect: Connect, front: HaproxyBalancer, echoes: list[Echo], until: Callable[..., Any]
 ) -> None:

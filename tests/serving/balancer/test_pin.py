@@ -8,6 +8,7 @@ from tiphys.net.protobuf import bytes_field, text
 from tiphys.serving.balancer.pin import VersionPin
 
 PIN = VersionPin("a/b", 7)
+GENERATION = VersionPin("a/b", "@17")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,62 @@ PIN = VersionPin("a/b", 7)
 )
 def test_targets(target: str, pinned: str) -> None:
     assert PIN.target(target) == pinned
+
+
+@pytest.mark.parametrize(
+    ("target", "pinned"),
+    [
+        ("/v1/models/a/b:predict?x", "/v1/models/a/b/labels/@17:predict?x"),
+        ("/v1/models/a%2Fb/metadata", "/v1/models/a%2Fb/labels/@17/metadata"),
+        ("/v2/models/a/b/infer", "/v2/models/a/b/versions/@17/infer"),
+        ("/v2/models/a/b", "/v2/models/a/b/versions/@17"),
+        ("/v1/models/a/b/labels/next:classify?x=1", "/v1/models/a/b/labels/next@17:classify?x=1"),
+        ("/v2/models/a%2Fb/versions/next/infer", "/v2/models/a%2Fb/versions/next@17/infer"),
+        ("/v2/models/a/b/versions/next", "/v2/models/a/b/versions/next@17"),
+        *(
+            (each, each)
+            for each in (
+                "/v1/models/a/b/labels/next@16:predict",
+                "/v1/models/a/b/labels/@16:predict",
+                "/v1/models/a/b/labels/next",
+                "/v1/models/a/b/versions/3:predict",
+                "/v2/models/a/b/versions/3/infer",
+                "/v2/models/a/b/versions/next/ready",
+                "/v1/models/other/labels/next:predict",
+            )
+        ),
+    ],
+)
+def test_targets_of_a_generation(target: str, pinned: str) -> None:
+    assert GENERATION.target(target) == pinned
+
+
+def test_messages_of_a_generation() -> None:
+    predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    method = "/tensorflow.serving.PredictionService/Predict"
+    for label, pinned in (
+        (None, "@17"),
+        ("next", "next@17"),
+        ("next@16", "next@16"),
+        ("@16", "@16"),
+        ("", ""),
+        (3, 3),
+    ):
+        asked = predict_pb2.PredictRequest()
+        asked.model_spec.name, asked.model_spec.signature_name = "a/b", "s"
+        if isinstance(label, int):
+            asked.model_spec.version.value = label
+        elif label is not None:
+            asked.model_spec.version_label = label
+        found = predict_pb2.PredictRequest.FromString(GENERATION.message(method, asked.SerializeToString()))
+        if isinstance(pinned, str):
+            asked.model_spec.version_label = pinned
+        assert found == asked
+    service = "/inference.GRPCInferenceService/"
+    asked_open = bytes_field(1, b"a/b")
+    for version, named in ((b"", "@17"), (b"next", "next@17"), (b"3", "3"), (b"next@16", "next@16")):
+        told = GENERATION.message(service + "ModelInfer", asked_open + bytes_field(2, version))
+        assert text(memoryview(told), 2) == named
 
 
 def test_messages() -> None:

@@ -13,10 +13,10 @@ from tiphys.serving.model.inference import (
     InferenceInput,
     InferenceRequest,
     all_ready,
+    asked_version,
     datatype_of,
     is_ready,
     model_about,
-    version_number,
 )
 from tiphys.serving.model.servable import (
     MAX_RANK,
@@ -106,10 +106,13 @@ def test_answers_are_those_that_are_wanted_or_all() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "²", "1.0", "9" * 19])
-def test_versions(text: str) -> None:
-    assert (version_number(""), version_number("07")) == (None, 7)
-    with pytest.raises(ModelError, match="There is no version"):
-        version_number(text)
+def test_versions(text: str, model_server: Callable[..., ModelServer]) -> None:
+    manager = model_server().manager
+    assert asked_version(manager, "m", "") == (None, "")
+    assert asked_version(manager, "m", "07") == (7, "")
+    with pytest.raises(ModelError, match="There is no version") as caught:
+        asked_version(manager, "m", text)
+    assert caught.value.code is Code.NOT_FOUND
 
 
 def test_what_is_told_of_a_model(model_server: Callable[..., ModelServer]) -> None:
@@ -117,12 +120,12 @@ def test_what_is_told_of_a_model(model_server: Callable[..., ModelServer]) -> No
 
     async def told() -> None:
         manager = server.manager
-        assert all_ready(manager) and is_ready(manager, "m", 1)
-        assert not is_ready(manager, "m", 9) and not is_ready(manager, "other")
-        about = model_about(manager, "m", None)
+        assert all_ready(manager) and is_ready(manager, "m", "1")
+        assert not is_ready(manager, "m", "9") and not is_ready(manager, "other")
+        about = model_about(manager, "m")
         assert (about.name, about.versions) == ("m", ("1",))
         assert about.inputs == (("x", "FP32", (-1, 1)),)
         with pytest.raises(ModelError):
-            model_about(manager, "m", 9)
+            model_about(manager, "m", "9")
 
     server.run(told())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.model.servable import Signature, Tensor, TensorInfo
 from tiphys.serving.rest.open_inference import inference_answer, inference_request
 from tiphys.serving.server import ModelServer
@@ -38,6 +40,16 @@ def test_a_model_says_what_it_is_and_that_it_is_there(model_server: Start, ask: 
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 1]}],
     }
+
+
+def test_a_version_may_be_named_by_its_label(model_server: Start, ask: Ask, tmp_path: Path) -> None:
+    url = model_server(models=[ModelConfig("a b", tmp_path / "model", labels={"next one": 1})]).url
+    place = "/v2/models/a%20b/versions/next%20one"
+    assert ask(url, "GET", f"{place}/ready").json["ready"] is True
+    assert ask(url, "GET", place).json["versions"] == ["1"]
+    assert ask(url, "POST", f"{place}/infer", infer(X)).json["model_version"] == "1"
+    refused = ask(url, "POST", "/v2/models/a%20b/versions/other/infer", infer(X))
+    assert (refused.status, refused.json) == (404, {"error": "There is no version 'other'"})
 
 
 def test_an_answer_is_that_of_v1(model_server: Start, ask: Ask) -> None:

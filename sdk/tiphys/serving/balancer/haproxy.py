@@ -32,6 +32,7 @@ from tiphys.serving.balancer.core import Settings
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address, parse_endpoints
 from tiphys.serving.balancer.facade import Balancer
 from tiphys.serving.balancer.haproxy_text import BACKENDS, SLOTS, UNNAMED, configuration
+from tiphys.serving.balancer.pin import PLACES
 from tiphys.serving.guard import Guard
 
 if TYPE_CHECKING:
@@ -332,11 +333,15 @@ class HaproxyBalancer:
         return self._folder / "control"
 
     def _names_now(self) -> dict[str, str]:
-        named = {each: UNNAMED if pin is None else str(pin.version) for each, pin in self._pins.items()}
+        named = {
+            f"{each}.{key}": value or UNNAMED
+            for each, pin in self._pins.items()
+            for key, value in (dict.fromkeys(PLACES, "") if pin is None else pin.names).items()
+        }
         return {**named, "now": self._now}
 
     def _names(self) -> list[str]:
-        """Commands: the version of each backend, and then which of them is asked."""
+        """Commands: what each backend names, and then which of them is asked."""
         return [f"set map {self._folder}/names {key} {value}" for key, value in self._names_now().items()]
 
     def _apply(self) -> None:

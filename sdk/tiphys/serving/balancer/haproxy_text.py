@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
 from tiphys.serving.balancer.core import SAFE_CALLS, SAFE_METHODS
-from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS
+from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
@@ -92,17 +92,11 @@ def configuration(
         f"  server whole {whole}",
     ]
     for backend in BACKENDS:
-        version = f"str({backend}),map_str({names},{UNNAMED})"
         lines += [
             f"backend {backend}",
             f"  balance {POLICIES[policy]}",
             "  retry-on conn-failure empty-response",
-            f"  acl unnamed {version} -m str -- {UNNAMED}",
-            *(
-                f"  http-request replace-path {_word(f'^({place})({verbs})$')} "
-                f"{_word(chr(92) + f'1/versions/%[{version}]' + chr(92) + '2')} unless unnamed"
-                for place, verbs in _places(model)
-            ),
+            *_renamed(model, backend, names),
             f"  server whole {whole} backup",
             *(
                 [f"  option httpchk GET {_word(health_path)}", "  http-check expect status 200"]
@@ -132,11 +126,26 @@ def _error(status: int, text: str) -> str:
     )
 
 
-def _places(model: str) -> list[tuple[str, str]]:
-    """Expressions of the paths that name a model and no version, in two parts."""
-    written = sorted({model, quote(model, safe="")})
-    name = "|".join(re.escape(each) for each in written if each.isascii() and each.isprintable())
-    return [(f"/v1/models/(?:{name})", "|".join(VERBS)), (f"/v2/models/(?:{name})", "|".join(OPEN_VERBS))]
+def _renamed(model: str, backend: str, names: Path) -> list[str]:
+    """Rules that put what a backend names into paths, as :meth:`VersionPin.target` does. ``names`` has it."""
+    both = sorted({model, quote(model, safe="")})
+    written = [each for each in both if each.isascii() and each.isprintable()]
+    name = "|".join(map(re.escape, written))
+    v1, v2 = f"/v1/models/(?:{name})", f"/v2/models/(?:{name})"
+    lines = []
+    for key, slash, places in (
+        ("ending", "", labelled_places(written)),
+        ("place", "/", [(v1, "|".join(VERBS))]),
+        ("open", "/", [(v2, "|".join(OPEN_VERBS))]),
+    ):
+        value = f"str({backend}.{key}),map_str({names},{UNNAMED})"
+        lines.append(f"  acl no_{key} {value} -m str -- {UNNAMED}")
+        for place, verbs in places:
+            fresh = f"\\1{slash}%[{value}]\\2"
+            lines.append(
+                f"  http-request replace-path {_word(f'^({place})({verbs})$')} {_word(fresh)} unless no_{key}"
+            )
+    return lines
 
 
 def _ms(seconds: float) -> str:

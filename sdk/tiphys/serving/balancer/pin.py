@@ -1,12 +1,15 @@
 """All requests that name no version of a model get the same one, whichever replica they come to.
 
 Each replica takes up a new version when it has loaded it, one before the other. Where a balancer names the version, it
-is another for all of them at once: nobody sees an old answer after a new one.
+is another for all of them at once: nobody sees an old answer after a new one. Where several versions answer (those of
+the registry's aliases, one after the other, or by weights), it names the generation of labels in which they are.
 """
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from tiphys.net.protobuf import MOST, WireError, bytes_field, few_fields, int_field
@@ -14,8 +17,13 @@ from tiphys.serving.model.servable import ModelError
 from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
 
-__all__ = ["OPEN_VERBS", "VERBS", "VersionPin"]
+__all__ = ["LABEL", "OPEN_VERBS", "PLACES", "VERBS", "VersionPin", "labelled_places"]
 
+PLACES = ("place", "open", "ending")
+"""What a pin names in a path: to who names nothing, to who does so by the Open Inference Protocol, and behind the label
+of who names one."""
+LABEL = re.compile(r"[A-Za-z][^/:@]*")
+"""An alias of the registry, and no generation of one."""
 VERBS = (":predict", ":classify", ":regress", "/metadata")
 OPEN_VERBS = ("/infer", "")  # of the Open Inference Protocol; nothing: what the model is
 _CALLS = ("Predict", "Classify", "Regress", "GetModelMetadata")
@@ -23,18 +31,33 @@ _OPEN_CALLS = ("ModelInfer", "ModelMetadata")  # of the Open Inference Protocol:
 
 
 class VersionPin:
-    """``version`` of the ``model``. ``active``: how many requests are on their way that were told of it."""
+    """What the balancer names of the ``model``: a version, to who names none; or a generation, as the end of labels: it
+    stands behind the label of who names one, and for who names nothing it is the label.
 
-    def __init__(self, model: str, version: int) -> None:
-        self.model, self.version, self.active = model, version, 0
+    ``active``: how many requests are on their way that were told of it.
+    """
+
+    def __init__(self, model: str, named: int | str) -> None:
+        self.model, self.named, self.active = model, named, 0
+        labelled = self._endings = isinstance(named, str)
+        self.names = {
+            "place": f"{'labels' if labelled else 'versions'}/{named}",
+            "open": f"versions/{named}",
+            "ending": str(named) if labelled else "",
+        }
+        """What comes into a path: of :data:`PLACES`."""
+        self._spec = (
+            bytes_field(4, str(named).encode()) if labelled else bytes_field(2, int_field(1, int(named)))
+        )
         self._guard = threading.Lock()  # two balancers, of HTTP and of gRPC, have it
         models = dict.fromkeys((model, quote(model, safe="")))
         self._paths = {
-            f"/v1/models/{each}{verb}": (f"/v1/models/{each}", verb) for each in models for verb in VERBS
+            f"/{api}/models/{each}{verb}": f"/{api}/models/{each}/{self.names[key]}{verb}"
+            for api, key, verbs in (("v1", "place", VERBS), ("v2", "open", OPEN_VERBS))
+            for each in models
+            for verb in verbs
         }
-        self._paths |= {
-            f"/v2/models/{each}{verb}": (f"/v2/models/{each}", verb) for each in models for verb in OPEN_VERBS
-        }
+        self._labelled = [re.compile(f"({place})({verbs})") for place, verbs in labelled_places(models)]
 
     def __enter__(self) -> VersionPin:
         """For as long as a request is on its way."""
@@ -47,13 +70,14 @@ class VersionPin:
             self.active -= 1
 
     def target(self, target: str) -> str:
-        """The target of a request, with the version, if it names none."""
+        """The target of a request, with the version, if it names none; with the generation."""
         path, mark, query = target.partition("?")
-        found = self._paths.get(path)
-        if found is None:
-            return target
-        place, verb = found
-        return f"{place}/versions/{self.version}{verb}{mark}{query}"
+        if (found := self._paths.get(path)) is not None:
+            return f"{found}{mark}{query}"
+        for each in self._labelled if self._endings else ():
+            if (labelled := each.fullmatch(path)) is not None:
+                return f"{labelled[1]}{self.named}{labelled[2]}{mark}{query}"
+        return target
 
     def message(self, method: str, data: bytes) -> bytes:
         """The message of a gRPC call, likewise. A message that cannot be read is left as it is."""
@@ -70,10 +94,15 @@ class VersionPin:
     def _named(self, data: bytes) -> bytes:
         """A message whose first field is a ModelSpec."""
         spec = ModelSpec.read(memoryview(data))
-        if spec.name != self.model or spec.version is not None or spec.label is not None:
+        if spec.name != self.model or spec.version is not None:
             return data
+        named = self._spec
+        if spec.label is not None:
+            if not self._endings or not LABEL.fullmatch(spec.label):
+                return data
+            named = bytes_field(4, f"{spec.label}{self.named}".encode())
         # of a field that comes twice readers merge the messages (protobuf, "Last One Wins" but for messages)
-        return data + bytes_field(1, bytes_field(2, int_field(1, self.version)))
+        return data + bytes_field(1, named)
 
     def _tasks(self, message: memoryview) -> bytes:
         """A MultiInferenceRequest: its tasks are the first field, its examples the second."""
@@ -90,4 +119,15 @@ class VersionPin:
             model, version = asked_model(data)
         except ModelError:
             return data
-        return data if model != self.model or version else data + bytes_field(2, str(self.version).encode())
+        if model != self.model or (version and not (self._endings and LABEL.fullmatch(version))):
+            return data
+        return data + bytes_field(2, f"{version}{self.named}".encode())
+
+
+def labelled_places(models: Iterable[str]) -> list[tuple[str, str]]:
+    """Expressions of the paths that name a model and a label, in two parts; the label is the end of the first."""
+    name = "|".join(map(re.escape, models))
+    return [
+        (f"/v1/models/(?:{name})/labels/{LABEL.pattern}", "|".join(VERBS)),
+        (f"/v2/models/(?:{name})/versions/{LABEL.pattern}", "|".join(OPEN_VERBS)),
+    ]

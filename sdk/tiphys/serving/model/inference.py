@@ -36,10 +36,10 @@ __all__ = [
     "ModelAbout",
     "TensorAbout",
     "all_ready",
+    "asked_version",
     "datatype_of",
     "is_ready",
     "model_about",
-    "version_number",
 ]
 
 DATATYPES = {
@@ -73,8 +73,10 @@ class ModelAbout(NamedTuple):
     outputs: tuple[TensorAbout, ...]
 
 
-def model_about(manager: Manager, name: str, number: int | None) -> ModelAbout:
-    """Of the default signature, or the first. Raises ModelError NOT_FOUND."""
+def model_about(manager: Manager, name: str, asked: str = "") -> ModelAbout:
+    """Of the default signature, or the first; of all versions, or of the one that is asked for. Raises ModelError
+    NOT_FOUND."""
+    number = _number(manager, name, asked)
     with manager.use(name, number) as (version, runner):
         signatures = runner.servable.signatures
         signature = signatures.get(DEFAULT_SIGNATURE) or next(iter(signatures.values()), Signature({}, {}))
@@ -90,8 +92,14 @@ def _told(infos: Mapping[str, TensorInfo]) -> tuple[TensorAbout, ...]:
     )
 
 
-def is_ready(manager: Manager, name: str, number: int | None = None) -> bool:
-    """Whether a model, or a version of it, can be asked."""
+def _number(manager: Manager, name: str, asked: str) -> int | None:
+    number, label = asked_version(manager, name, asked)
+    return manager.resolve_label(name, label) if label else number
+
+
+def is_ready(manager: Manager, name: str, asked: str = "") -> bool:
+    """Whether a model, or a version of it, can be asked. Raises ModelError NOT_FOUND where that is no version."""
+    number = _number(manager, name, asked)
     try:
         with manager.use(name, number):
             return True
@@ -104,11 +112,17 @@ def all_ready(manager: Manager) -> bool:
     return all(is_ready(manager, name) for name in manager.models)
 
 
-def version_number(text: str) -> int | None:
-    """A version as requests name it; None of an empty one: the newest. Raises ModelError NOT_FOUND."""
-    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ModelError(Code.NOT_FOUND, f"There is no version {text[:_SHOWN]!r}")
-    return int(text) if text else None
+def asked_version(manager: Manager, name: str, text: str) -> tuple[int | None, str]:
+    """The version that a request names by its number, or the label by which it does; neither of an empty text. Raises
+    ModelError NOT_FOUND."""
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text), ""
+    if text:
+        try:
+            manager.resolve_label(name, text)
+        except ModelError:
+            raise ModelError(Code.NOT_FOUND, f"There is no version {text[:_SHOWN]!r}") from None
+    return None, text
 
 
 # ---- what is asked

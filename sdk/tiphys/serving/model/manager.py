@@ -33,7 +33,7 @@ class ModelConfig:
     """One model to serve. ``versions``: exactly these; None: the ``latest`` newest (0: all).
 
     ``chains`` (of this server alone): by label, and ``""`` for requests that name no version, versions in the order in
-    which they are asked; ``weights``: parts of a hundred of those that name none.
+    which they are asked; ``weights``: by label, too, parts of a hundred by which the first of them is drawn.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ModelConfig:
     versions: tuple[int, ...] | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     chains: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    weights: Mapping[int, int] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -203,9 +203,8 @@ class Manager:
         model = self.models.get(name)
         if model is None or label not in model.chains:
             return []
-        weights = {} if label else model.weights
         now = asyncio.get_running_loop().time()
-        return in_turn(self._versions[name], model.chains[label], weights, now)
+        return in_turn(self._versions[name], model.chains[label], model.weights.get(label, {}), now)
 
     async def answered(
         self, name: str, number: int | None, label: str, ask: Callable[[int | None], Awaitable[T]]

@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
+from tiphys.serving.model.inference import asked_version
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, open_inference, read, write
@@ -185,27 +186,28 @@ class RestApi:
 
     async def _inferred(self, request: HttpRequest, asked: re.Match[str]) -> HttpResponse:
         try:
-            with self.metrics.counted(self.manager, asked["name"], "Infer"):
+            with self.metrics.counted(self.manager, open_inference.model_of(asked)[0], "Infer"):
                 return HttpResponse(200, await self._infer(request, asked), headers=self._cors)
         except ModelError as error:
             return self._error(error)
 
     async def _infer(self, request: HttpRequest, asked: re.Match[str]) -> bytes:
-        name, number = open_inference.model_of(asked)
+        name, version = open_inference.model_of(asked)
+        number, label = asked_version(self.manager, name, version)
         body = await self._sent(request)
         document = await self._document(body)
         wanted = await self.lane.do(open_inference.inference_request, document, size=len(body))
 
-        async def ask(version: int | None) -> tuple[int, Mapping[str, Tensor]]:
-            with self.manager.use(name, version) as (found, runner):
+        async def ask(number: int | None) -> tuple[int, Mapping[str, Tensor]]:
+            with self.manager.use(name, number) as (found, runner):
                 signature = _signature(runner.servable.signatures, wanted.signature)
                 inputs = await self.lane.do(wanted.tensors, signature, size=len(body))
                 return found.number, await runner.run(wanted.signature, inputs, self.timeout)
 
-        version, outputs = await self.manager.answered(name, number, "", ask)
+        answering, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         return await self.lane.do(
-            open_inference.inference_answer, name, version, wanted, outputs, size=rows * 8
+            open_inference.inference_answer, name, answering, wanted, outputs, size=rows * 8
         )
 
     async def _examples(self, match: re.Match[str], body: bytes) -> bytes:

@@ -21,9 +21,9 @@ from tiphys.serving.model.inference import (
     all_ready,
     is_ready,
     model_about,
-    version_number,
 )
 from tiphys.serving.model.servable import Code, ModelError, Tensor, invalid
+from tiphys.serving.rest.metadata import model_name
 from tiphys.serving.rest.values import tensor
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def about(found: re.Match[str], manager: Manager) -> tuple[int, JsonObject]:
     if found["what"] == "health/ready":
         ready = all_ready(manager)
         return 200 if ready else 400, {"ready": ready}
-    name, number = model_of(found)
+    name, asked = model_of(found)
     if found["end"] == "/ready":
-        ready = is_ready(manager, name, number)
+        ready = is_ready(manager, name, asked)
         return 200 if ready else 404, {"name": name, "ready": ready}
-    told = model_about(manager, name, number)
+    told = model_about(manager, name, asked)
     return 200, {
         "name": name,
         "versions": [*told.versions],
@@ -76,9 +76,9 @@ def about(found: re.Match[str], manager: Manager) -> tuple[int, JsonObject]:
     }
 
 
-def model_of(found: re.Match[str]) -> tuple[str, int | None]:
-    """The model's name and its version, None for the newest. Raises ModelError NOT_FOUND."""
-    return found["name"], version_number(found["version"] or "")
+def model_of(found: re.Match[str]) -> tuple[str, str]:
+    """The model's name, and its version as it is named; empty: it is not."""
+    return model_name(found["name"]), model_name(found["version"] or "")
 
 
 def _listed(tensors: Iterable[TensorAbout]) -> list[Json]:

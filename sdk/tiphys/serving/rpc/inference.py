@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tiphys._version import __version__
 from tiphys.net.protobuf import int_field
-from tiphys.serving.model.inference import all_ready, is_ready, model_about, version_number
+from tiphys.serving.model.inference import all_ready, asked_version, is_ready, model_about
 from tiphys.serving.model.servable import Signature
 from tiphys.serving.rest.read import no_signature
 from tiphys.serving.rpc import inference_messages as messages
@@ -57,18 +57,19 @@ class InferenceApi:
 
     async def model_ready(self, data: bytes, timeout: float | None) -> bytes:
         name, version = messages.asked_model(data)
-        return int_field(1, is_ready(self.manager, name, version_number(version)))
+        return int_field(1, is_ready(self.manager, name, version))
 
     async def model_metadata(self, data: bytes, timeout: float | None) -> bytes:
         name, version = messages.asked_model(data)
-        return messages.about_response(model_about(self.manager, name, version_number(version)))
+        return messages.about_response(model_about(self.manager, name, version))
 
     async def infer(self, data: bytes, timeout: float | None) -> bytes:
         name, version = await self._lane.do(messages.asked_model, data, size=len(data))
         with self.metrics.counted(self.manager, name, "Infer", "GRPC"):
-            return await self._infer(name, version_number(version), data, timeout)
+            return await self._infer(name, version, data, timeout)
 
-    async def _infer(self, name: str, number: int | None, data: bytes, timeout: float | None) -> bytes:
+    async def _infer(self, name: str, version: str, data: bytes, timeout: float | None) -> bytes:
+        number, label = asked_version(self.manager, name, version)
         message = await self._lane.do(messages.InferMessage.read, data, size=len(data))
         request = message.request
 
@@ -80,7 +81,7 @@ class InferenceApi:
                 inputs = await self._inputs(message, data, signature)
                 return found.number, await runner.run(request.signature, inputs, timeout)
 
-        answering, outputs = await self.manager.answered(name, number, "", ask)
+        answering, outputs = await self.manager.answered(name, number, label, ask)
         answered = request.answered(outputs)
         size = 8 * sum(len(tensor.values) for _, _, tensor in answered)
         write = partial(messages.infer_response, raw=message.raw)
