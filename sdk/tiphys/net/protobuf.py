@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 __all__ = [
     "FEW",
@@ -75,6 +76,7 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 MOST = 4096
 """Fields of a request itself: a model, and inputs or names. They are looked at where others wait."""
+_LARGE = 64 * 1024  # bytes of integers: they are read by a library, where it is there
 FEW = 100_000
 """Fields of a message that a stranger sent: each takes two bytes or more of it, and a hundred times as much here."""
 
@@ -124,10 +126,45 @@ def message_map(data: memoryview, wanted: int) -> dict[str, memoryview]:
 
 
 def packed_varints(data: memoryview) -> Iterator[int]:
+    """Integers that lie one behind the other, of any number of them. Raises WireError, as they are read."""
+    if data.tobytes().isascii():  # each is one byte, as small ones are
+        yield from data
+        return
+    if len(data) >= _LARGE and (numbers := _uint64s()) is not None:
+        try:
+            yield from numbers(bytes_field(1, data.tobytes()))
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        return
     at = 0
     while at < len(data):
         value, at = _read_varint(data, at)
         yield value
+
+
+@cache
+def _uint64s() -> Callable[[bytes], Iterable[int]] | None:
+    """protobuf's own parser of a message whose first field is a list of integers; None where it is not installed. It
+    raises ValueError."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+    except ImportError:
+        return None
+    file = descriptor_pb2.FileDescriptorProto(name="tiphys/integers.proto", syntax="proto3")
+    field = file.message_type.add(name="Integers").field.add(name="values", number=1)
+    field.type, field.label = field.TYPE_UINT64, field.LABEL_REPEATED
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    made: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("Integers"))
+
+    def read(data: bytes) -> Iterable[int]:
+        try:
+            values: Iterable[int] = made.FromString(data).values
+        except message.DecodeError as error:
+            raise ValueError(str(error)) from None
+        return values
+
+    return read
 
 
 # ---- writing

@@ -204,7 +204,9 @@ class _GivenTyped(InferenceInput):
         field = _CONTENTS.get(self.datatype)
         if field is None:
             raise self.wrong(f"{self.datatype} comes in raw contents alone")
-        if any(key in _TYPED and key != field for key, _ in fields(self.contents)):
+        # numbers are packed into few fields; each text is one
+        parts = fields(self.contents) if self.datatype == "BYTES" else few_fields(self.contents)
+        if any(key in _TYPED and key != field for key, _ in parts):
             raise self.wrong(f"its contents are not in the field of {self.datatype}")
         if self.datatype == "BYTES":
             return self._fitting([*map(bytes, islice(messages(self.contents, field), self.count + 1))])
@@ -248,8 +250,6 @@ def _varints(parts: Iterable[int | memoryview]) -> Iterator[int]:
     for part in parts:
         if isinstance(part, int):
             yield part
-        elif part.tobytes().isascii():  # each of one byte, as small ones are
-            yield from part
         else:
             yield from packed_varints(part)
 

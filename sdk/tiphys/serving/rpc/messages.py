@@ -183,24 +183,22 @@ def _shape(message: memoryview) -> tuple[int, ...]:
 
 def _values(message: memoryview, field: int, code: str, packing: str) -> array[Any]:
     """The elements in a typed field, packed or not."""
-    numbers: list[Any] = []
-    for key, value in fields(message):
-        if key != field:
-            continue
-        if isinstance(value, int):
-            numbers.append(signed(value))
-        elif packing == "v":
-            numbers.extend(map(signed, packed_varints(value)))
-        else:
-            numbers.extend(struct.unpack(f"<{len(value) // struct.calcsize(packing)}{packing}", value))
     if packing != "v":
+        numbers: list[Any] = []
+        for key, value in fields(message):
+            if key != field:
+                continue
+            if isinstance(value, int):
+                numbers.append(signed(value))
+            else:
+                numbers.extend(struct.unpack(f"<{len(value) // struct.calcsize(packing)}{packing}", value))
         return array(code, numbers)
     bits = array(code).itemsize * 8  # values are cut to the tensor's type, as in C++
     mask = (1 << bits) - 1
     if code.isupper():
-        return array(code, [value & mask for value in numbers])
+        return array(code, (value & mask for value in _int64s(message, field)))
     half = 1 << (bits - 1)
-    return array(code, [((value + half) & mask) - half for value in numbers])
+    return array(code, (((value + half) & mask) - half for value in _int64s(message, field)))
 
 
 def _fill(values: Any, count: int, zero: Any, width: int = 1) -> Any:
