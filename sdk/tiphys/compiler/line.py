@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -43,12 +44,17 @@ def caller() -> Site:
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_OURS) and not any(part in file for part in _SKIP):
+        if not _is_skipped(file):
             return Site(file, frame.f_lineno)
         if frame.f_back is None:
             break
         frame = frame.f_back
     return Site("", 0)
+
+
+@lru_cache(4096)
+def _is_skipped(file: str) -> bool:
+    return file.startswith(_OURS) or any(part in file for part in _SKIP)
 
 
 def raised_at(trace: TracebackType | None) -> Site:

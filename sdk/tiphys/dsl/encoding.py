@@ -20,6 +20,8 @@ __all__ = ["encode"]
 
 def encode(value: Any, kind: Any) -> str | None:
     """``value`` as the text of an input of type ``kind``, or None when it does not fit."""
+    if kind is str and type(value) is str:
+        return value
     kind = unwrap(kind)
     origin = get_origin(kind) or kind
     if (options := members(kind)) is not None:

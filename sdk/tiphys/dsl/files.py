@@ -155,8 +155,12 @@ def file_place(field: Field) -> str:
 
 def declared(parameters: Sequence[object], artifacts: Sequence[object]) -> JsonObject:
     """Inputs or outputs of a template, without what there is none of."""
-    found = {"parameters": list(parameters), "artifacts": list(artifacts)}
-    return cast("JsonObject", {key: value for key, value in found.items() if value})
+    found: dict[str, object] = {}
+    if parameters:
+        found["parameters"] = list(parameters)
+    if artifacts:
+        found["artifacts"] = list(artifacts)
+    return cast("JsonObject", found)
 
 
 def unplaced(artifact: Mapping[str, object]) -> Artifact:
@@ -242,6 +246,8 @@ def written_arguments(
     fields: Sequence[Field], arguments: Mapping[str, Value | str | None], text: Any
 ) -> Arguments:
     """``arguments`` of a task; ``text`` spells those that are no files."""
+    if not arguments:
+        return {}
     files = {f.name for f in fields if f.is_file}
     artifacts: list[Artifact] = []
     parameters: list[Parameter] = []

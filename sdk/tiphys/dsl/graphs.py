@@ -180,44 +180,24 @@ class Graph:
     ) -> dict[TaskNode, str]:
         """``depends`` for each task, without what another dependency implies."""
         bit = {task: 1 << index for index, task in enumerate(order)}
+        may_skip = {task for task in order if _may_skip(task)}
         implied: dict[TaskNode, int] = {}
         result: dict[TaskNode, str] = {}
         for task in order:
             through = 0
             mine = 0
             for other, kind in edges[task].items():
-                if self._sure(other, kind):
+                # whether the edge means that the other has succeeded
+                if kind in (_SUCCESS, ("Succeeded",)) or (kind == _ORDER and other not in may_skip):
                     through |= implied[other]
                     mine |= bit[other]
             implied[task] = mine | through
-            parts = [
-                self._clause(other, kind)
+            result[task] = " && ".join(
+                _clause(other.task_name, kind, other in may_skip)
                 for other, kind in edges[task].items()
-                if isinstance(kind, tuple) or not (through & bit[other])
-            ]
-            result[task] = " && ".join(parts)
+                if not (through & bit[other]) or isinstance(kind, tuple)
+            )
         return result
-
-    def _sure(self, other: TaskNode, kind: Any) -> bool:
-        """Whether the edge means that ``other`` has succeeded."""
-        if kind == _SUCCESS or kind == ("Succeeded",):
-            return True
-        return kind == _ORDER and not self._may_skip(other)
-
-    @staticmethod
-    def _may_skip(task: TaskNode) -> bool:
-        if (loop := task.limited()) is not None:
-            return loop.when_as_a_whole
-        return task.condition is not None or task.looped() is not None
-
-    def _clause(self, other: TaskNode, kind: Any) -> str:
-        name = other.task_name
-        if isinstance(kind, tuple):
-            text = " || ".join(f"{name}.{result}" for result in kind)
-            return f"({text})" if len(kind) > 1 else text
-        if kind == _OPTIONAL:
-            return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
-        return f"{name}.Succeeded" if kind == _SUCCESS and self._may_skip(other) else name
 
     def _task(self, task: TaskNode, depends: str, defaults: Defaults) -> dict[str, Any]:
         if (loop := task.limited()) is not None:
@@ -277,6 +257,23 @@ class Graph:
             return {"withParam": item.source.tag()}
         assert isinstance(item.source, list)
         return {"withItems": item.source}
+
+
+def _may_skip(task: TaskNode) -> bool:
+    """Whether a task may come to no end of its own: by a condition, or over an empty list."""
+    if (loop := task.limited()) is not None:
+        return loop.when_as_a_whole
+    return task.condition is not None or task.looped() is not None
+
+
+def _clause(name: str, kind: Any, may_skip: bool) -> str:
+    """What a task waits for of another, as Argo's ``depends`` has it."""
+    if isinstance(kind, tuple):
+        text = " || ".join(f"{name}.{result}" for result in kind)
+        return f"({text})" if len(kind) > 1 else text
+    if kind == _OPTIONAL:
+        return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
+    return f"{name}.Succeeded" if kind == _SUCCESS and may_skip else name
 
 
 def _text(value: Value | str) -> str:

@@ -112,6 +112,7 @@ class TaskNode:
         self.orders: list[After] = []
         self.condition: ConditionValue | None = None
         self.exit: Exit | None = None
+        self._item = self._loop_item()
         self._loop: LoopTemplate | None = None
         graph.add(self)
         self.limited()  # what is wrong with it is told where it is written
@@ -165,6 +166,9 @@ class TaskNode:
 
     def looped(self) -> LoopItem | None:
         """The loop item among the arguments, if any."""
+        return self._item
+
+    def _loop_item(self) -> LoopItem | None:
         for value in self.arguments.values():
             if isinstance(value, Value):
                 for leaf in value.leaves():
@@ -179,7 +183,7 @@ class TaskNode:
 
     def limited(self) -> LoopTemplate | None:
         """The loop as a template of its own, where it has limits."""
-        item = self.looped()
+        item = self._item
         if item is None or not isinstance(item.limits, LoopLimits):
             return None
         if self._loop is None:

@@ -51,6 +51,8 @@ def input_variable(name: str) -> str:
 def file_library(kind: Any) -> str | None:
     """The library of a table or an array, which travels as a file; empty for a ``Path``, None for what travels as text.
     No library is imported for that."""
+    if kind is str or kind is int or kind is float or kind is bool:
+        return None
     kind = unwrap(kind)
     kind = get_origin(kind) or kind
     if kind is Path:
