@@ -142,6 +142,22 @@ def test_a_question_in_several_requests(start: Start) -> None:
         assert seen == [2, 2, 1]
 
 
+def test_who_is_late_is_not_asked_for_the_rest(start: Start, until: Any) -> None:
+    seen: list[int] = []
+    after = threading.Event()
+
+    def slow(rows: list[list[float]]) -> None:
+        seen.append(len(rows))
+        after.wait(20)
+
+    with Ensemble([EnsembleMember(start(), "m")], deadline=1.0, batch=1, check=slow) as ensemble:
+        with pytest.raises(TooFewAnswersError):
+            ensemble.predict(ROWS)
+        after.set()
+        until(lambda: not [each for each in threading.enumerate() if each.name == "tiphys-ensemble"])
+    assert len(seen) <= 1
+
+
 def test_an_answer_that_does_not_pass_is_none(start: Start) -> None:
     def check(rows: list[list[float]]) -> None:
         if any(sum(row) != 1 for row in rows):

@@ -68,6 +68,7 @@ class _Seat:
 class _Asked:
     """One question to one member: its rows to come, and what went wrong with it last."""
 
+    member: EnsembleMember
     instances: Sequence[object]
     signature: str
     until: float
@@ -124,7 +125,7 @@ class Ensemble:
     def predict(self, instances: Sequence[object], *, signature: str = "") -> EnsembleAnswer:
         """One answer for each of ``instances``; each member gives probabilities, [rows][classes]."""
         until = time.monotonic() + self._deadline
-        asked = [self._ask(seat, _Asked(instances, signature, until)) for seat in self._seats]
+        asked = [self._ask(seat, _Asked(seat.member, instances, signature, until)) for seat in self._seats]
         wait([each.rows for each in asked], max(0.0, until - time.monotonic()))
         found: dict[int, Rows] = {}
         missing: dict[int, ServingError] = {}
@@ -203,14 +204,12 @@ class Ensemble:
     def _answer(self, client: ServingClient, asked: _Asked) -> Rows:
         """All rows, request after request; with patience each is repeated while that may help."""
         size = self._batch or max(1, len(asked.instances))
-        starts = range(0, len(asked.instances), size) or [
-            0
-        ]  # nothing is asked, too: the member says what it is
-        return [
-            row
-            for start in starts
-            for row in self._part(client, asked, asked.instances[start : start + size])
-        ]
+        rows: Rows = []
+        for start in range(0, max(1, len(asked.instances)), size):
+            if start and (self._closed or time.monotonic() >= asked.until):
+                raise self._late(asked.member)  # nobody waits for the rest
+            rows += self._part(client, asked, asked.instances[start : start + size])
+        return rows
 
     def _part(self, client: ServingClient, asked: _Asked, part: Sequence[object]) -> Rows:
         ready = not self._patient
