@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from components.catalog import CLASSES
 from components.dataset import Dataset
@@ -160,12 +161,20 @@ def _members(
     for url, share in zip(urls, shares, strict=True):
         if not (address := url.strip().rstrip("/")):
             continue
-        if not address.startswith("http://"):
+        if not _is_http(address):
             raise ComponentError("TIP752", f"{address!r} is not an http URL", fix="give http://HOST:PORT")
         if not 0 < share < math.inf:
             raise ComponentError("TIP752", f"the weight of {address} is {share}", fix="give a number above 0")
         members.append(EnsembleMember(address, model, share))
     return members
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no number is its port, or no address in its brackets
+        return False
 
 
 def _check(services: int, count: int, at_least: int, deadline: float, data: Dataset) -> None:
