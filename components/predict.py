@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.picture import beside, draw
 from components.restore import opened
-from tiphys.errors import ComponentError, ServingError
+from tiphys.errors import ComponentError
 from tiphys.reference import Reference
-from tiphys.serving import ServingClient, mean, vote
+from tiphys.serving import Ensemble, EnsembleAnswer, EnsembleMember, TooFewAnswersError
 
-__all__ = ["Prediction", "ask", "predict"]
+__all__ = ["Prediction", "predict"]
 
-READY_SECONDS = 60.0
+Combine = Literal["mean", "vote", "weighted-mean", "weighted-vote"]
+
 _BATCH = 64
-
-Probabilities = list[list[float]]
+_DAY = 86400.0
+_HOW = {
+    "mean": "mean of probabilities",
+    "vote": "majority vote",
+    "weighted-mean": "weighted mean of probabilities",
+    "weighted-vote": "weighted majority vote",
+}
 
 
 @dataclass(frozen=True)
@@ -35,42 +41,54 @@ class Prediction:
 def predict(
     urls: list[str],
     dataset: Reference,
-    combine: Literal["mean", "vote"] = "mean",
+    combine: Combine = "mean",
     count: int = 10,
     model: str = "fashion-mnist",
     seed: int = 7,
+    weights: list[float] | None = None,
+    at_least: int = 0,
+    deadline: float = 60.0,
 ) -> Prediction:
-    """Send ``count`` test images, drawn by ``seed``, to the service at each of ``urls``; combine the answers.
+    """Send ``count`` test images, drawn by ``seed``, to the services at ``urls``, all at once; combine the answers.
 
     Each service speaks TensorFlow Serving's REST interface and serves ``model``; empty URLs are left out. ``mean``
     takes the label with the highest mean probability; ``vote`` the label that most services put first, the mean
-    deciding ties. A service that cannot be reached or has no model yet is asked again for a minute. Raises
-    ComponentError: TIP708 the data set is damaged, TIP750 a service does not answer, TIP751 its answer is not as
-    expected, TIP752 a bad parameter.
+    deciding ties. ``weighted-mean`` and ``weighted-vote`` let each count by its one of ``weights``, the models'
+    accuracies for example (one for each of ``urls``, above 0); the others do not look at them.
+
+    A service that cannot be reached or has no model yet is asked again until ``deadline``, in seconds, which all have
+    in common. ``at_least`` of them must answer; 0: all. Where that many did, the rest are left out, with the reason:
+    who is late or gone, and who answers with anything but ten probabilities for each image, of any part of them.
+    Raises ComponentError: TIP708 the data set is damaged, TIP750 too few services answer, TIP751 too few, and one of
+    them gave an answer that is not as expected, TIP752 a bad parameter.
     """
-    asked = [url.rstrip("/") for url in urls if url.strip()]
     data = opened(dataset)
-    _check(asked, combine, count, data)
+    members = _members(urls, model, combine, weights)
+    _check(len(members), count, at_least, deadline, data)
     indices = _draw_indices(count, data.examples("test"), seed)
     images, labels = data.take("test", indices)
     pixels, truth = images.tolist(), labels.tolist()
-    answers = [ask(url, model, pixels) for url in asked]
-    combined = mean(answers)
-    chosen = [_best(row) for row in combined] if combine == "mean" else [row.label for row in vote(answers)]
+    answer = _asked(members, combine, at_least, deadline, pixels)
     items = [
         {
             "index": index,
-            "label": CLASSES[chosen[position]],
+            "label": CLASSES[answer.labels[position]],
             "truth": CLASSES[truth[position]],
-            "probabilities": [round(value, 6) for value in combined[position]],
-            "votes": [CLASSES[_best(answer[position])] for answer in answers],
+            "probabilities": [round(value, 6) for value in answer.probabilities[position]],
+            "votes": [CLASSES[_best(answer.answers[place][position])] for place in answer.answered],
         }
         for position, index in enumerate(indices)
     ]
     right = sum(item["label"] == item["truth"] for item in items)
     record = {
         "combine": combine,
-        "urls": asked,
+        "urls": [member.url for member in members],
+        "weights": [member.weight for member in members],
+        "answered": [members[place].url for place in answer.answered],
+        "missing": [
+            {"url": members[place].url, "why": f"{error.message} {error.cause}".strip()}
+            for place, error in answer.missing.items()
+        ],
         "model": model,
         "synthetic": data.synthetic,
         "accuracy": round(right / count, 6),
@@ -81,79 +99,95 @@ def predict(
     return Prediction(record, _summary(record, pixels[0]))
 
 
-def ask(
-    url: str,
-    model: str,
-    images: list[Any],
-    *,
-    seconds: float = READY_SECONDS,
-    pause: Callable[[float], None] = time.sleep,
-) -> Probabilities:
-    """Ten probabilities for each of ``images`` from the service at ``url``, checked.
-
-    Raises ComponentError TIP750 when it does not answer within ``seconds``, TIP751 when its answer is no prediction.
-    """
-    deadline = time.monotonic() + seconds
-    answer: Probabilities = []
-    while len(answer) < len(images):
-        part = images[len(answer) : len(answer) + _BATCH]
-        try:
-            with ServingClient(url, model) as client:
-                client.wait_ready(max(0.0, deadline - time.monotonic()))
-                answer += _checked(
-                    client.predict(instances=part, signature="serving_default"), len(part), url
-                )
-        except ServingError as error:
-            if error.code in _TRANSIENT and time.monotonic() < deadline:
-                pause(0.1)
-                continue
-            reason = f"{error.message} {error.cause}".strip()
-            if error.code in (*_TRANSIENT, "TIP525"):
-                message = f"the service {url} does not answer"
-                raise ComponentError("TIP750", message, where=url, cause=reason, fix=_FIX) from error
-            message = f"the service {url} did not predict"
-            raise ComponentError("TIP751", message, where=url, cause=reason, fix=_FIX) from error
-    return answer
-
-
-# No connection and no answer in time: the replica may be on its way out, the balancer has others.
-_TRANSIENT = ("TIP520", "TIP522")
-_FIX = "look at the service's replicas: are they running, do they serve this model?"
-
-
-def _checked(rows: Any, count: int, url: str) -> Probabilities:
+def _asked(
+    members: Sequence[EnsembleMember],
+    combine: Combine,
+    at_least: int,
+    deadline: float,
+    images: Sequence[object],
+) -> EnsembleAnswer:
+    """What the services say of ``images``, [rows][28][28], combined. Raises ComponentError TIP750, TIP751."""
     try:
-        if len(rows) != count:
-            raise ValueError(f"{len(rows)} predictions for {count} images")
-        checked = []
-        for row in rows:
-            values = [float(value) for value in row]
-            if len(values) != len(CLASSES):
-                raise ValueError(f"{len(values)} numbers for {len(CLASSES)} classes")
-            if not all(math.isfinite(value) and -1e-6 <= value <= 1 + 1e-6 for value in values):
-                raise ValueError("a probability is not between 0 and 1")
-            if abs(math.fsum(values) - 1.0) > 1e-3:
-                raise ValueError(f"probabilities add up to {math.fsum(values):.4f}")
-            checked.append(values)
-        return checked
-    except (ValueError, TypeError) as error:
+        with Ensemble(
+            members,
+            combine="vote" if combine in ("vote", "weighted-vote") else "mean",
+            deadline=deadline,
+            at_least=at_least or len(members),
+            patient=True,
+            batch=_BATCH,
+            check=_checked,
+        ) as ensemble:
+            return ensemble.predict(images, signature="serving_default")
+    except TooFewAnswersError as error:
+        wrong = [place for place, each in error.missing.items() if each.code not in _SILENT]
+        who = ", ".join(members[place].url for place in wrong or error.missing)
+        told = {"where": who, "cause": f"{error.message}\n{error.cause}", "fix": _FIX}
+        if wrong:
+            raise ComponentError("TIP751", f"no prediction from {who}", **told) from error
+        raise ComponentError("TIP750", f"no answer from {who}", **told) from error
+
+
+# No connection, no answer in time, no model in time: what else is missing did answer, and wrongly.
+_SILENT = ("TIP520", "TIP522", "TIP525")
+_FIX = "look at the service's replicas: are they running, do they serve this model? Or let fewer answer: at_least"
+
+
+def _checked(rows: list[list[float]]) -> None:
+    """Raises ValueError unless each of ``rows`` is a distribution over the classes."""
+    for row in rows:
+        if len(row) != len(CLASSES):
+            raise ValueError(f"{len(row)} numbers for {len(CLASSES)} classes")
+        if not all(-1e-6 <= value <= 1 + 1e-6 for value in row):  # nor does NaN
+            raise ValueError("a probability is not between 0 and 1")
+        if abs(math.fsum(row) - 1.0) > 1e-3:
+            raise ValueError(f"probabilities add up to {math.fsum(row):.4f}")
+
+
+def _members(
+    urls: Sequence[str], model: str, combine: Combine, weights: Sequence[float] | None
+) -> list[EnsembleMember]:
+    """Those to ask, and how much each counts. Raises ComponentError TIP752."""
+    if combine not in get_args(Combine):
         raise ComponentError(
-            "TIP751",
-            f"the service {url} gave an answer that is no prediction",
-            where=url,
-            cause=f"{type(error).__name__}: {error}; the answer begins {str(rows)[:80]}",
-            fix=_FIX,
-        ) from error
+            "TIP752", f"combine is {combine!r}", fix=f"give one of {', '.join(get_args(Combine))}"
+        )
+    weighted = combine in ("weighted-mean", "weighted-vote")
+    shares = (weights or []) if weighted else [1.0] * len(urls)
+    if len(shares) != len(urls):
+        raise ComponentError(
+            "TIP752", f"{len(shares)} weights for {len(urls)} URLs", fix="give one for each, empty ones too"
+        )
+    members = []
+    for url, share in zip(urls, shares, strict=True):
+        if not (address := url.strip().rstrip("/")):
+            continue
+        if not _is_http(address):
+            raise ComponentError("TIP752", f"{address!r} is not an http URL", fix="give http://HOST:PORT")
+        if not 0 < share < math.inf:
+            raise ComponentError("TIP752", f"the weight of {address} is {share}", fix="give a number above 0")
+        members.append(EnsembleMember(address, model, share))
+    return members
 
 
-def _check(urls: list[str], combine: str, count: int, data: Dataset) -> None:
-    if not urls:
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no number is its port, or no address in its brackets
+        return False
+
+
+def _check(services: int, count: int, at_least: int, deadline: float, data: Dataset) -> None:
+    if not services:
         raise ComponentError("TIP752", "there is no service to ask", fix="give at least one URL")
-    for url in urls:
-        if not url.startswith("http://"):
-            raise ComponentError("TIP752", f"{url!r} is not an http URL", fix="give http://HOST:PORT")
-    if combine not in ("mean", "vote"):
-        raise ComponentError("TIP752", f"combine is {combine!r}", fix="give mean or vote")
+    if not 0 <= at_least <= services:
+        raise ComponentError(
+            "TIP752",
+            f"{at_least} services must answer, and {services} are asked",
+            fix="at_least is from 1 to their number, or 0 for all",
+        )
+    if not 0 < deadline <= _DAY:
+        raise ComponentError("TIP752", f"the deadline is {deadline}", fix="give seconds, a day at most")
     most = data.examples("test")
     if not 1 <= count <= most:
         raise ComponentError("TIP752", f"count is {count}", fix=f"give a number from 1 to {most}")
@@ -174,8 +208,8 @@ def _summary(record: dict[str, Any], image: list[list[int]]) -> str:
     first = record["images"][0]
     ranked = sorted(zip(first["probabilities"], CLASSES, strict=True), key=lambda pair: -pair[0])[:3]
     verdict = "right" if first["label"] == first["truth"] else "wrong"
-    services = len(record["urls"])
-    how = "mean of probabilities" if record["combine"] == "mean" else "majority vote"
+    services, missing = len(record["urls"]), record["missing"]
+    of = f"{len(record['answered'])} of {services}" if missing else f"{services}"
     right = [
         "",
         f"test image {first['index']}",
@@ -184,10 +218,12 @@ def _summary(record: dict[str, Any], image: list[list[int]]) -> str:
         "",
         *(f"{value:6.1%}  {'█' * round(value * 20):20}  {label}".rstrip() for value, label in ranked),
         "",
-        f"{how} of {services} {'services' if services > 1 else 'service'}",
+        f"{_HOW[record['combine']]} of {of} {'services' if services > 1 else 'service'}",
         f"{record['right']} of {record['count']} images right",
     ]
     lines = beside(draw(image), right)
+    if missing:
+        lines += ["", *(f"left out: {each['url']}: {each['why']}" for each in missing)]
     if record["synthetic"]:
         lines = ["*** GENERATED stand-in data, NOT real Fashion-MNIST ***", *lines]
     return "\n".join(lines)

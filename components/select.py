@@ -16,6 +16,7 @@ __all__ = ["Selection", "select"]
 class Selection:
     """The chosen models, best first; the second is empty when one was asked for.
 
+    ``accuracies``: of the first and the second, on validation; 0 for one that is empty.
     ``selection`` records what was chosen and why, with all candidates; ``keep`` is the chosen names joined by
     commas; ``ranking`` is a table for people. Both list who was dropped before, and why.
     """
@@ -24,6 +25,7 @@ class Selection:
     first_uri: str
     second_name: str
     second_uri: str
+    accuracies: list[float]
     selection: dict[str, Any]
     keep: str
     ranking: str
@@ -82,6 +84,7 @@ def select(
         first_uri=chosen[0].uri,
         second_name=second.name if second else "",
         second_uri=second.uri if second else "",
+        accuracies=[chosen[0].validation_accuracy, second.validation_accuracy if second else 0.0],
         selection={
             "chosen": [report.name for report in chosen],
             "top": top,

@@ -102,7 +102,16 @@ def build(
         minimum=-1,
         description="seconds for those who are late when enough are good; -1: for ever",
     )
-    combine = pipeline.param("combine", "mean", choices=("mean", "vote"))
+    combine = pipeline.param(
+        "combine",
+        "mean",
+        choices=("mean", "vote", "weighted-mean", "weighted-vote"),
+        description="the services' answers; weighted: by accuracy on validation",
+    )
+    at_least = pipeline.param(
+        "at-least", 0, choices=(0, 1, 2), description="services that must answer; 0: all"
+    )
+    deadline = pipeline.param("deadline", 60.0, minimum=1.0, description="seconds for their answers")
     serve = pipeline.param("serve", "final", choices=("final", "early"))
     count = pipeline.param("count", 10, minimum=1, description="test images to predict")
     keep_serving = pipeline.param("keep-serving", False)
@@ -169,6 +178,9 @@ def build(
             combine=combine,
             count=count,
             seed=seed,
+            weights=best.accuracies,
+            at_least=at_least,
+            deadline=deadline,
         )
         swapped = serving.retire(keep=best.keep).when(serve == "early").after(first, on="succeeded")
         swapped.after(second, on=("succeeded", "skipped", "omitted"))

@@ -150,6 +150,8 @@ def test_the_prediction_is_the_mean_of_two_services_on_real_images(first: dict[s
     assert len(prediction["urls"]) == 2
     assert len(set(prediction["urls"])) == 2
     assert prediction["combine"] == "mean"
+    assert (prediction["weights"], prediction["answered"]) == ([1.0, 1.0], prediction["urls"])
+    assert prediction["missing"] == []
     for image in prediction["images"]:
         assert sum(image["probabilities"]) == pytest.approx(1.0, abs=1e-3)
         assert len(image["votes"]) == 2
@@ -189,7 +191,7 @@ def test_a_damaged_model_is_not_taken_from_the_cache(second: dict[str, Any], sto
 
 
 def test_early_serving_publishes_first_and_swaps_in_the_best(store: Path, second: dict[str, Any]) -> None:
-    steps = leaves(run(store, "serve=early"))
+    steps = leaves(run(store, "serve=early", "combine=weighted-mean"))
     early = [name for name in steps if name.endswith(".claim")]
     assert early, "no model was published before the selection"
     slots = [output(steps[name], "slot") for name in early]
@@ -197,6 +199,9 @@ def test_early_serving_publishes_first_and_swaps_in_the_best(store: Path, second
     assert steps["expose-first"]["phase"] == steps["expose-second"]["phase"] == "Succeeded"
     assert steps["retire"]["phase"] == "Succeeded"
     assert steps["predict"]["phase"] == "Succeeded"
+    chosen = json.loads(output(steps["select"], "selection"))["candidates"][:2]
+    prediction = json.loads(output(steps["predict"], "prediction"))
+    assert prediction["weights"] == [each["validation_accuracy"] for each in chosen]
 
 
 def test_a_majority_vote_of_one_service(store: Path, second: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def test_the_defaults_of_the_mission_are_those_of_its_steps() -> None:
     for function, names in (
         (train.train, ("epochs", "batch_size", "learning_rate", "seed")),
         (ingest.ingest, ("validation_size", "seed", "limit")),
-        (predict.predict, ("combine", "count", "seed")),
+        (predict.predict, ("combine", "count", "seed", "at_least", "deadline")),
     ):
         for name in names:
             assert declared[name.replace("_", "-")] == inspect.signature(function).parameters[name].default, (

@@ -25,6 +25,7 @@ def test_the_best_two_by_validation_accuracy() -> None:
     chosen = select([report("cnn", 0.91, test=0.99), report("dropout", 0.93), report("batch-norm", 0.92)])
     assert (chosen.first_name, chosen.second_name) == ("dropout", "batch-norm")
     assert chosen.first_uri == "pvc://tiphys/models/dropout-1"
+    assert chosen.accuracies == [0.93, 0.92]
     assert chosen.keep == "dropout,batch-norm"
     assert chosen.selection["chosen"] == ["dropout", "batch-norm"]
     assert [item["name"] for item in chosen.selection["candidates"]] == ["dropout", "batch-norm", "cnn"]
@@ -42,6 +43,7 @@ def test_exactly_the_least_accuracy_passes() -> None:
 def test_one_is_enough_when_one_is_asked_for() -> None:
     chosen = select([report("a", 0.95), report("b", 0.1)], top=1)
     assert (chosen.first_name, chosen.second_name, chosen.second_uri, chosen.keep) == ("a", "", "", "a")
+    assert chosen.accuracies == [0.95, 0.0]
 
 
 def test_too_few_says_which_model_got_what() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tiphys.errors import ServingError
-from tiphys.serving import Ensemble, EnsembleMember, mean, vote
+from tiphys.serving import Ensemble, EnsembleMember, TooFewAnswersError, mean, vote
 from tiphys.serving.server import ModelServer
 
 ROWS = [[0.25, 0.5, 0.25], [0.75, 0.0, 0.25]]
@@ -49,6 +50,7 @@ def test_all_are_asked_and_the_mean_is_by_weight(start: Start) -> None:
     for found, row in zip(answer.probabilities, ROWS, strict=True):
         assert found == pytest.approx([(0.9 * each + 0.3 * (1 - each)) / 1.2 for each in row])
     assert (answer.labels, answer.answered, answer.missing) == ([1, 0], [0, 1], {})
+    assert answer.answers == {0: ROWS, 1: [[1 - each for each in row] for row in ROWS]}
 
 
 def test_the_majority_and_how_much_a_vote_counts(start: Start) -> None:
@@ -81,8 +83,13 @@ def test_who_is_late_or_gone_or_refuses_is_left_out(start: Start, silent: str, u
                 assert answer.probabilities == ROWS and answer.answered == [1]
                 codes = {place: error.code for place, error in answer.missing.items()}
                 assert codes == {0: "TIP522", 2: "TIP520", 3: "TIP521"}
-        with Ensemble(members, deadline=3.0, at_least=2) as ensemble, pytest.raises(ServingError) as told:
+        with (
+            Ensemble(members, deadline=3.0, at_least=2) as ensemble,
+            pytest.raises(TooFewAnswersError) as told,
+        ):
             ensemble.predict(ROWS)
+        for error in (told.value, pickle.loads(pickle.dumps(told.value))):
+            assert {place: each.code for place, each in error.missing.items()} == codes
         assert told.value.code == "TIP532" and told.value.message.startswith("1 of 4 models answered")
         assert all(each in told.value.cause for each in (silent, gone, "other"))
     until(lambda: not [each for each in threading.enumerate() if each.name == "tiphys-ensemble"])
@@ -97,6 +104,70 @@ def test_a_member_that_comes_back_is_asked_again(start: Start, model_server: Any
         assert ensemble.predict(ROWS).answered == [0]
         model_server(tmp_path / "back", port=port)
         assert ensemble.predict(ROWS).answered == [0, 1]
+
+
+def test_who_is_just_starting_is_awaited(model_server: Any, start: Start, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    members = [EnsembleMember(start(), "m"), EnsembleMember(f"http://127.0.0.1:{port}", "m")]
+    with Ensemble(members, deadline=30) as ensemble:
+        assert ensemble.predict(ROWS).answered == [0]
+    with Ensemble(members, deadline=30, at_least=2, patient=True) as ensemble:
+        starting = threading.Timer(0.3, model_server, [tmp_path / "late"], {"port": port})
+        starting.start()
+        assert ensemble.predict(ROWS).answered == [0, 1]
+        starting.join()
+
+
+def test_patience_ends_with_the_deadline_and_with_the_ensemble(silent: str, start: Start, until: Any) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        members = [EnsembleMember(url, "m") for url in (silent, start(), gone)]
+        with Ensemble(members, deadline=3.0, patient=True) as ensemble:
+            answer = ensemble.predict(ROWS)
+    assert answer.answered == [1] and set(answer.missing) == {0, 2}
+    assert answer.missing[2].code == "TIP525" and "refused" in answer.missing[2].cause
+    assert "within 3 s" in answer.missing[2].message
+    until(lambda: not [each for each in threading.enumerate() if each.name == "tiphys-ensemble"])
+
+
+def test_a_question_in_several_requests(start: Start) -> None:
+    seen: list[int] = []
+    with Ensemble(
+        [EnsembleMember(start(), "m")], deadline=30, batch=2, check=lambda rows: seen.append(len(rows))
+    ) as ensemble:
+        assert ensemble.predict(ROWS * 2 + ROWS[:1]).probabilities == ROWS * 2 + ROWS[:1]
+        assert seen == [2, 2, 1]
+
+
+def test_who_is_late_is_not_asked_for_the_rest(start: Start, until: Any) -> None:
+    seen: list[int] = []
+    after = threading.Event()
+
+    def slow(rows: list[list[float]]) -> None:
+        seen.append(len(rows))
+        after.wait(20)
+
+    with Ensemble([EnsembleMember(start(), "m")], deadline=1.0, batch=1, check=slow) as ensemble:
+        with pytest.raises(TooFewAnswersError):
+            ensemble.predict(ROWS)
+        after.set()
+        until(lambda: not [each for each in threading.enumerate() if each.name == "tiphys-ensemble"])
+    assert len(seen) <= 1
+
+
+def test_an_answer_that_does_not_pass_is_none(start: Start) -> None:
+    def check(rows: list[list[float]]) -> None:
+        if any(sum(row) != 1 for row in rows):
+            raise ValueError("they do not add up")
+
+    members = [EnsembleMember(start(2.0), "m"), EnsembleMember(start(), "m")]
+    with Ensemble(members, deadline=30, check=check) as ensemble:
+        answer = ensemble.predict(ROWS)
+    assert answer.answered == [1] and answer.probabilities == ROWS
+    assert answer.missing[0].code == "TIP523" and "they do not add up" in answer.missing[0].cause
 
 
 def test_answers_that_are_no_probabilities(start: Start) -> None:
@@ -115,6 +186,7 @@ def test_answers_that_are_no_probabilities(start: Start) -> None:
         ([EnsembleMember("http://127.0.0.1:1", "m")], {"at_least": 2}),
         ([EnsembleMember("http://127.0.0.1:1", "m")], {"combine": "most"}),
         ([EnsembleMember("http://127.0.0.1:1", "m")], {"deadline": 0}),
+        ([EnsembleMember("http://127.0.0.1:1", "m")], {"batch": -1}),
         ([EnsembleMember("127.0.0.1", "m")], {}),
     ],
 )

@@ -23,6 +23,7 @@ _PUBLIC = {
     "EnsembleAnswer": "tiphys.serving.ensemble",
     "Guard": "tiphys.serving.guard",
     "EnsembleMember": "tiphys.serving.ensemble",
+    "TooFewAnswersError": "tiphys.serving.ensemble",
     "ModelServer": "tiphys.serving.server",
     "ServerConfig": "tiphys.serving.server",
     "ServingClient": "tiphys.serving.client",

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from tiphys.errors import ServingError
 from tiphys.serving.aggregate import mean, vote
 from tiphys.serving.client import ServingClient
 
-__all__ = ["Ensemble", "EnsembleAnswer", "EnsembleMember"]
+__all__ = ["Ensemble", "EnsembleAnswer", "EnsembleMember", "TooFewAnswersError"]
 
 Rows: TypeAlias = list[list[float]]
+
+# Nobody listens, nobody answers, no model yet: another moment, or another replica, may be better.
+_PASSING = ("TIP520", "TIP522", "TIP525")
+_POLL_SECONDS = 0.1
+
+
+class TooFewAnswersError(ServingError):
+    """TIP532. ``missing``: why each one that did not answer is left out, by its place among the members."""
+
+    missing: Mapping[int, ServingError] = MappingProxyType({})
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"missing": dict(self.missing)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +46,14 @@ class EnsembleMember:
 @dataclass(frozen=True, slots=True)
 class EnsembleAnswer:
     """``probabilities``: [rows][classes], the mean of those who answered; ``labels``: the class of each row, by the
-    mean or the vote; ``answered``: their places among the members; ``missing``: why each other one is left out."""
+    mean or the vote; ``answered``: their places among the members; ``missing``: why each other one is left out;
+    ``answers``: what each of them said, [rows][classes], by its place."""
 
     probabilities: Rows
     labels: list[int]
     answered: list[int]
     missing: Mapping[int, ServingError]
+    answers: Mapping[int, Rows] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,14 +64,30 @@ class _Seat:
     idle: list[ServingClient] = field(default_factory=list)
 
 
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """One question to one member: its rows to come, and what went wrong with it last."""
+
+    member: EnsembleMember
+    instances: Sequence[object]
+    signature: str
+    until: float
+    rows: Future[Rows] = field(default_factory=Future)
+    last: ServingError | None = None
+
+
 class Ensemble:
     """Asks all members at once and combines what they say within ``deadline`` seconds.
 
     ``combine``: ``"mean"`` of the probabilities, or the majority's ``"vote"``; both by the members' weights. With fewer
     than ``at_least`` answers there is none. May be used from several threads; close it, or use it in a ``with``.
 
+    ``patient``: who cannot be reached or has no model yet is asked again until the deadline; a replica may then be
+    silent for half of it. ``batch``: so many instances go in one request, 0 takes all; a member answers all requests
+    or is missing. ``check`` looks at the rows of each request; its ValueError says why they are no answer (TIP523).
+
     Raises ServingError: TIP524 it is called wrongly, TIP526 the answers do not fit together, TIP532 too few answered
-    (the causes are those of each).
+    (a :class:`TooFewAnswersError`: the causes are those of each).
     """
 
     def __init__(
@@ -65,6 +97,9 @@ class Ensemble:
         combine: Literal["mean", "vote"] = "mean",
         deadline: float = 5.0,
         at_least: int = 1,
+        patient: bool = False,
+        batch: int = 0,
+        check: Callable[[Rows], None] | None = None,
         token: str = "",
         certificate: str = "",
     ) -> None:
@@ -76,8 +111,11 @@ class Ensemble:
             )
         if deadline <= 0:
             raise ServingError("TIP524", f"deadline={deadline!r}", fix="Seconds, more than 0.")
+        if batch < 0:
+            raise ServingError("TIP524", f"batch={batch}", fix="Instances of a request, or 0 for all.")
         self.members = tuple(members)
         self._combine, self._deadline, self._at_least = combine, deadline, at_least
+        self._patient, self._batch, self._check = patient, batch, check
         self._token, self._certificate = token, certificate
         self._seats = [_Seat(each) for each in members]
         self._closed = False
@@ -87,19 +125,19 @@ class Ensemble:
     def predict(self, instances: Sequence[object], *, signature: str = "") -> EnsembleAnswer:
         """One answer for each of ``instances``; each member gives probabilities, [rows][classes]."""
         until = time.monotonic() + self._deadline
-        asked = [self._ask(seat, instances, signature) for seat in self._seats]
-        wait(asked, max(0.0, until - time.monotonic()))
+        asked = [self._ask(seat, _Asked(seat.member, instances, signature, until)) for seat in self._seats]
+        wait([each.rows for each in asked], max(0.0, until - time.monotonic()))
         found: dict[int, Rows] = {}
         missing: dict[int, ServingError] = {}
-        for place, future in enumerate(asked):
-            if not future.done():
-                missing[place] = self._late(self.members[place])
-            elif isinstance(error := future.exception(), ServingError):
+        for place, each in enumerate(asked):
+            if not each.rows.done():
+                missing[place] = each.last or self._late(self.members[place])
+            elif isinstance(error := each.rows.exception(), ServingError):
                 missing[place] = error
             else:
-                found[place] = future.result()
+                found[place] = each.rows.result()
         if len(found) < self._at_least:
-            raise ServingError(
+            few = TooFewAnswersError(
                 "TIP532",
                 f"{len(found)} of {len(self.members)} models answered; {self._at_least} are needed.",
                 cause="\n".join(
@@ -108,6 +146,8 @@ class Ensemble:
                 ),
                 fix="Are the services running? A longer deadline, or fewer members.",
             )
+            few.missing = missing
+            raise few
         answers = [*found.values()]
         weights = [self.members[place].weight for place in found]
         combined = mean(answers, weights)
@@ -115,7 +155,7 @@ class Ensemble:
             labels = [row.label for row in vote(answers, weights)]
         else:
             labels = [row.index(max(row)) for row in combined]
-        return EnsembleAnswer(combined, labels, [*found], missing)
+        return EnsembleAnswer(combined, labels, [*found], missing, found)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -136,35 +176,77 @@ class Ensemble:
             member.model,
             version=member.version,
             label=member.label,
-            timeout=self._deadline,
+            timeout=self._deadline / 2 if self._patient else self._deadline,
             token=self._token,
             certificate=self._certificate,
         )
 
-    def _ask(self, seat: _Seat, instances: Sequence[object], signature: str) -> Future[Rows]:
+    def _ask(self, seat: _Seat, asked: _Asked) -> _Asked:
         """In a thread of its own: nobody waits for one that is late, and it ends with its own timeout."""
-        future: Future[Rows] = Future()
         client = seat.idle.pop() if seat.idle else self._client(seat.member)
 
         def work() -> None:
             try:
-                found = _rows(client, instances, signature)
+                found = self._answer(client, asked)
             except BaseException as error:  # noqa: BLE001 - handed to the caller
                 client.close()
-                future.set_exception(error)
+                asked.rows.set_exception(error)
                 return
             if self._closed:
                 client.close()
             else:
                 seat.idle.append(client)
-            future.set_result(found)
+            asked.rows.set_result(found)
 
         threading.Thread(target=work, name="tiphys-ensemble", daemon=True).start()
-        return future
+        return asked
+
+    def _answer(self, client: ServingClient, asked: _Asked) -> Rows:
+        """All rows, request after request; with patience each is repeated while that may help."""
+        size = self._batch or max(1, len(asked.instances))
+        rows: Rows = []
+        for start in range(0, max(1, len(asked.instances)), size):
+            if start and (self._closed or time.monotonic() >= asked.until):
+                raise self._late(asked.member)  # nobody waits for the rest
+            rows += self._part(client, asked, asked.instances[start : start + size])
+        return rows
+
+    def _part(self, client: ServingClient, asked: _Asked, part: Sequence[object]) -> Rows:
+        ready = not self._patient
+        while True:
+            try:
+                if not ready:
+                    client.wait_ready(0.0)
+                    ready, asked.last = True, None
+                rows = _rows(client, part, asked.signature)
+                break
+            except ServingError as error:
+                if not self._patient or error.code not in _PASSING:
+                    raise
+                ready, asked.last = False, self._unready(client, error) if error.code == "TIP525" else error
+            left = asked.until - time.monotonic()
+            if self._closed or left <= 0:
+                raise asked.last
+            time.sleep(min(_POLL_SECONDS, left))
+        if self._check is not None:
+            try:
+                self._check(rows)
+            except ValueError as error:
+                raise _no_answer(client, str(error), rows) from error
+        return rows
 
     def _late(self, member: EnsembleMember) -> ServingError:
         return ServingError(
             "TIP522", f"No answer from model {member.model} within {self._deadline:g} s.", where=member.url
+        )
+
+    def _unready(self, client: ServingClient, error: ServingError) -> ServingError:
+        """What :meth:`ServingClient.wait_ready` says of a moment, of the time that there was in all."""
+        return ServingError(
+            "TIP525",
+            f"Model {client.model} did not become available within {self._deadline:g} s.",
+            where=client.url,
+            cause=error.cause,
         )
 
 
@@ -175,10 +257,14 @@ def _rows(client: ServingClient, instances: Sequence[object], signature: str) ->
         and len(found) == len(instances)
         and all(isinstance(row, list) and all(isinstance(each, int | float) for each in row) for row in found)
     ):
-        raise ServingError(
-            "TIP523",
-            f"Model {client.model} does not answer with probabilities.",
-            where=client.url,
-            cause=f"wanted are {len(instances)} rows of numbers",
-        )
+        raise _no_answer(client, f"wanted are {len(instances)} rows of numbers", found)
     return found
+
+
+def _no_answer(client: ServingClient, why: str, found: object) -> ServingError:
+    return ServingError(
+        "TIP523",
+        f"Model {client.model} does not answer with probabilities.",
+        where=client.url,
+        cause=f"{why}; the answer begins {str(found)[:80]}",
+    )
