@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+from array import array
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,15 @@ from components.restore import read
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
+from tiphys.serving.loading import load
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Signature, Tensor
 from tiphys.step.enough import judged
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -91,43 +97,45 @@ def _sealed(model: Reference) -> Reference:
     return found
 
 
-def _load(model: Reference) -> Any:
+def _load(model: Reference) -> Answer:
+    """The model as a server loads it, for which nothing of TensorFlow's Python library is imported: that takes longer
+    than all the answers."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    try:
-        tf: Any = importlib.import_module("tensorflow")
-    except ImportError as error:
+    if find_spec("tensorflow") is None:
         raise ComponentError(
             "TIP713",
             "evaluation needs TensorFlow, which is not installed",
-            cause=str(error),
             fix="pip install 'tiphys[train]'",
-        ) from error
+        )
     try:
-        loaded = tf.saved_model.load(str(resolve(model.uri) / "1"))
-        signature = loaded.signatures["serving_default"]
-        inputs = signature.structured_input_signature[1]
-        if set(inputs) != {"images"} or inputs["images"].dtype != tf.uint8:
-            raise ValueError(f"its signature takes {sorted(inputs)}, expected images as uint8")
-        if set(signature.structured_outputs) != {"probabilities"}:
-            raise ValueError(
-                f"its signature gives {sorted(signature.structured_outputs)}, expected probabilities"
-            )
-    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        servable = load(resolve(model.uri) / "1", warm=False)
+        signature = servable.signatures.get(DEFAULT_SIGNATURE) or Signature({}, {})
+        inputs = {name: info.dtype for name, info in signature.inputs.items()}
+        if inputs != {"images": "DT_UINT8"}:
+            raise ValueError(f"its signature takes {inputs}, expected images as DT_UINT8")
+        if set(signature.outputs) != {"probabilities"}:
+            raise ValueError(f"its signature gives {sorted(signature.outputs)}, expected probabilities")
+    except (OSError, ValueError, ModelError) as error:
         raise _unusable(
             model, f"{type(error).__name__}: {error}", "export it with the signature of components.export"
         ) from error
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        _keep_alive = loaded
-        result: NDArray[np.float32] = signature(images=tf.constant(images))["probabilities"].numpy()
-        return result
+        import numpy as np
+
+        asked = Tensor("DT_UINT8", images.shape, array("B", images.tobytes()))
+        try:
+            found = servable.run(DEFAULT_SIGNATURE, {"images": asked})["probabilities"]
+        except ModelError as error:
+            raise _unusable(model, f"it does not answer: {error}", "train it again") from error
+        return np.array(found.values, np.float32).reshape(found.shape)
 
     return answer
 
 
 def _answered(
-    data: Dataset, split: Split, answer: Any, model: Reference
+    data: Dataset, split: Split, answer: Answer, model: Reference
 ) -> tuple[NDArray[np.int64], list[bool]]:
     """Counts (rows: the truth, columns: the most probable class), and whether each example was answered right."""
     import numpy as np
