@@ -19,8 +19,6 @@ from components.restore import read
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
-from tiphys.serving.loading import load
-from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Signature, Tensor
 from tiphys.step.enough import judged
 
 if TYPE_CHECKING:
@@ -100,6 +98,10 @@ def _sealed(model: Reference) -> Reference:
 def _load(model: Reference) -> Answer:
     """The model as a server loads it, for which nothing of TensorFlow's Python library is imported: that takes longer
     than all the answers."""
+    # here, since who compiles the pipeline imports this module, too
+    from tiphys.serving.loading import load
+    from tiphys.serving.model.servable import DEFAULT_SIGNATURE, ModelError, Signature, Tensor
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     if find_spec("tensorflow") is None:
