@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import httptools
 
-from tiphys.net.message import HttpRequest, HttpResponse, encode_head, error_response
+from tiphys.net.message import HttpRequest, HttpResponse, encode_body, encode_head, error_response
 
 __all__ = ["Connection", "HttpLimits"]
 
@@ -180,7 +180,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if not self._headers_done:  # what comes after the body is no header (RFC 9110, 6.5.1)
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._headers_done = True
@@ -294,12 +295,11 @@ class Connection(asyncio.Protocol):
         if not self._queue and not self._message_started:
             self._release()
         self.deadline = self._loop.time() + self._server.limits.idle_timeout
-        if request.method == "HEAD" or not response.body:
-            transport.write(head)
-        elif len(response.body) < 65536:
-            transport.write(head + response.body)
+        parts = encode_body(response, http10=http10) if request.method != "HEAD" else ()
+        if len(response.body) < 65536:
+            transport.write(b"".join((head, *parts)))
         else:
-            transport.writelines((head, response.body))
+            transport.writelines((head, *parts))
         if not keep_alive:
             transport.close()
             self.deadline = self._loop.time() + self._server.limits.write_timeout

@@ -18,6 +18,7 @@ from tiphys.serving.balancer.core import HELD, Settings
 from tiphys.serving.balancer.endpoint import Endpoint, Endpoints, parse_endpoints, pick
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.balancer.policy import Policy, key_of, make_policy
+from tiphys.serving.balancer.repeatable import is_safe_rpc
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CallBalancer"]
 
-# they change nothing, so one of which a replica has died is tried on another
-_SAFE = frozenset(
-    (
-        "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus",
-        "ModelInfer", "ModelMetadata", "ModelReady", "ServerLive", "ServerMetadata", "ServerReady",
-    )
-)  # fmt: skip
 _RESERVED = ("grpc-", ":", "te", "content-type", "user-agent")  # written anew
 
 
@@ -225,7 +219,7 @@ class CallBalancer:
 
     async def _offer(self, method: str, data: bytes, context: Any, key: bytes) -> bytes:
         loop = asyncio.get_running_loop()
-        may_repeat = method.rpartition("/")[2] in _SAFE
+        may_repeat = is_safe_rpc(method)
         left = context.time_remaining()
         until = loop.time() + min(
             self._settings.timeout, left if left is not None else self._settings.timeout
