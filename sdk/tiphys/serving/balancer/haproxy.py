@@ -89,7 +89,11 @@ class HaproxyBalancer:
         self._program = haproxy() or ""
         guard = self._settings.guard
         # TLS ends before it; nobody comes to it by itself without the token
-        inner = replace(self._settings, guard=Guard(None, guard.token))
+        inner = replace(
+            self._settings,
+            guard=Guard(None, guard.token),
+            limits=replace(self._settings.limits, refused_late=True),
+        )
         self._whole = Balancer("127.0.0.1", 0, policy=policy, health_path=health_path, settings=inner)
         self._listeners: list[socket.socket] = []  # of HTTP and, where it is answered, of gRPC
         self._process: subprocess.Popen[bytes] | None = None
