@@ -96,6 +96,8 @@ def configuration(
                 "  http-request return status 415 content-type text/plain string 'gRPC is spoken here' "
                 f"unless {{ req.hdr(content-type) -m beg {CONTENT_TYPE} }}",
                 f"  acl repeatable path_end {' '.join(f'/{each}' for each in sorted(SAFE_RPCS))}",
+                # an answer without a body that is made here has no type of its own
+                f"  http-after-response set-header content-type {CONTENT_TYPE} if {{ res.hdr(grpc-status) -m found }}",
                 # of a request that is refused while it is sent
                 f"  http-response return {_refused(Code.RESOURCE_EXHAUSTED, 'The message is too large.')}"
                 " if { status 413 }",
@@ -154,7 +156,7 @@ def _frontend(
 
 def _refused(code: Code, message: str) -> str:
     """A call that failed, as it is returned."""
-    return f"status 200 hdr content-type {CONTENT_TYPE} hdr grpc-status {code.value} hdr grpc-message {_word(message)}"
+    return f"status 200 hdr grpc-status {code.value} hdr grpc-message {_word(message)}"
 
 
 _ERRORS = {
