@@ -82,9 +82,7 @@ def test_an_answer_is_raw_where_the_question_was(model_server: Start, called: Ca
     address = called(server)
     expected = struct.pack("<3f", 2.5, 3, 4.5)
     for body, is_raw in ((RAW, True), (TYPED, False)):
-        answer = memoryview(
-            ask(address, "ModelInfer", of(version="1") + wire.bytes_field(3, b"42") + body)
-        )
+        answer = memoryview(ask(address, "ModelInfer", of(version="1") + wire.bytes_field(3, b"42") + body))
         assert [wire.text(answer, each) for each in (1, 2, 3)] == ["m", "1", "42"]
         (output,) = wire.messages(answer, 5)
         assert (wire.text(output, 1), wire.text(output, 2)) == ("y", "FP32")
