@@ -6,6 +6,9 @@ Servers: one process each, the same SavedModel (28 x 28 bytes, a convolution, a 
 request: this project's server, without and with merging (as ``tiphys serve`` has it), by REST and gRPC, FastAPI with
 uvicorn, orjson and NumPy (``--peer``: a Python that has them and TensorFlow), and the model alone, called in a loop.
 
+``tiphys serve``: one replica and its balancer, as the command starts them, of the same model: REST and gRPC. The CPU time
+is that of all of it.
+
 Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
 directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
 nginx and Envoy, where they are installed.
@@ -301,6 +304,21 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", acc
 """
 
 
+@contextlib.contextmanager
+def served(base: Path, *options: str) -> Iterator[tuple[Way, Way]]:
+    """``tiphys serve``: the way by REST, and that by gRPC; the balancer and the replica are its process's children."""
+    http, calls = free_port(), free_port()
+    command = [sys.executable, "-m", "tiphys", "serve", str(base), "--name=m", f"--port={http}"]
+    process = subprocess.Popen([*command, f"--grpc-port={calls}", *options], stderr=subprocess.DEVNULL)
+    try:
+        with ServingClient(f"http://127.0.0.1:{http}", "m") as client:
+            client.wait_ready(120)
+        yield Way(f"127.0.0.1:{http}", process.pid), Way(f"127.0.0.1:{calls}", process.pid, True)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 def fastapi(python: str, model: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
     return daemon([python, "-c", _PEER, str(model), str(port)], port)
@@ -351,6 +369,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = []
     for part, title in (
         ("servers", "one server, one image a request"),
+        ("served", "`tiphys serve`: one replica and its balancer"),
         ("balancers", "two replicas of the fake model"),
     ):
         tables = {count: found[part][count] for count in ("1", "8", "32")}
@@ -425,9 +444,26 @@ def bare(model: Path, seconds: float) -> float:
     return used / count * 1e6
 
 
-def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def saved_model(folder: Path) -> Path:
+    """Its base path; made by the first that asks."""
     base = folder / "saved"
-    subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
+    if not base.exists():
+        subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
+    return base
+
+
+def as_served(options: argparse.Namespace, folder: Path) -> dict[str, Table]:
+    base = saved_model(folder)
+    with contextlib.ExitStack() as stack:
+        ways: dict[str, Way] = {}
+        for driver in (["haproxy"] if haproxy_program() else []) + ["built-in"]:
+            rest, calls = stack.enter_context(served(base, f"--driver={driver}"))
+            ways |= {f"REST, {driver}": rest, f"gRPC, {driver}": calls}
+        return in_turns(ways, image_body(), options, folder, "tiphys serve, one replica, one image")
+
+
+def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    base = saved_model(folder)
     port, other = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         plain = stack.enter_context(replica(base, f"--port={port}"))
@@ -459,7 +495,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the medians are told")
     parser.add_argument("--peer", default="", help="a Python with FastAPI, uvicorn, orjson and TensorFlow")
     parser.add_argument("--envoy", default="", help="the program of Envoy")
-    parser.add_argument("--only", choices=("balancers", "servers"))
+    parser.add_argument("--only", choices=("balancers", "served", "servers"))
     parser.add_argument("--json", type=Path, help="write what was found there")
     parser.add_argument("--table", type=Path, help="print the tables of docs/serving.md of such a file")
     options: Any = parser.parse_args()
@@ -472,6 +508,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         if options.only in (None, "servers"):
             found["servers"] = servers(options, Path(name))
+        if options.only in (None, "served"):
+            found["served"] = as_served(options, Path(name))
         if options.only in (None, "balancers"):
             found["balancers"] = balancers(options, Path(name))
     if options.json:

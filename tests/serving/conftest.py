@@ -81,14 +81,17 @@ class Clients:
     def _ask(self, told: list[float]) -> None:
         while not self._over.is_set():
             try:
-                request = urllib.request.Request(self.url + self._path, b'{"instances": [0.0]}')
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    found = json.load(answer)["predictions"][0]
+                found = self._answer()
             except Exception as error:  # noqa: BLE001
                 self.failed.append(repr(error))
                 return
             if found != told[-1]:
                 told.append(found)
+
+    def _answer(self) -> float:
+        request = urllib.request.Request(self.url + self._path, b'{"instances": [0.0]}')
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return float(json.load(answer)["predictions"][0])
 
     def all_told(self, what: float) -> bool:
         assert self.failed == []

@@ -351,7 +351,8 @@ class Connection(asyncio.Protocol):
         self._late = status, message
         self._body = []
         self._release()
-        self.deadline = self._loop.time() + self._server.limits.body_grace
+        if not self._busy:
+            self.deadline = self._loop.time() + self._server.limits.body_grace
 
     def _linger(self) -> None:
         """Close the sending side, and read on for a moment so that the client can read the answer."""
