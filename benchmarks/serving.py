@@ -6,8 +6,8 @@ Servers: one process each, the same SavedModel (28 x 28 bytes, a convolution, a 
 request: this project's server, without and with merging (as ``tiphys serve`` has it), by REST and gRPC, FastAPI with
 uvicorn, orjson and NumPy (``--peer``: a Python that has them and TensorFlow), and the model alone, called in a loop.
 
-``tiphys serve``: one replica and its balancer, as the command starts them, of the same model: REST and gRPC. The CPU time
-is that of all of it.
+``tiphys serve``: one replica and its balancer, as the command starts them, of the same model: REST and gRPC. The CPU
+time is that of all of it.
 
 Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
 directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
@@ -15,7 +15,7 @@ nginx and Envoy, where they are installed.
 
 The ways take turns within one run; the medians of all rounds are told. The CPU time is that of the process that is
 measured and its children, for each request: it says more than the rate where the load, the servers and the balancer
-share two cores. The load over HTTP comes from ``wrk``, over gRPC from a client in Python.
+share two cores. The load over HTTP comes from ``wrk``, over gRPC from ``h2load``, one call at a time a connection.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +46,8 @@ from tiphys.serving.balancer.haproxy import haproxy as haproxy_program
 from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.loading import load
 from tiphys.serving.model.servable import Tensor
+
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 class Sample(NamedTuple):
@@ -87,7 +88,7 @@ def free_port() -> int:
 def measure(way: Way, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
     before = cpu_seconds(way.pid)
     if way.calls:
-        sample = _calls(way.address, connections, seconds)
+        sample = _calls(way.address, connections, seconds, folder)
     else:
         sample = _wrk(f"http://{way.address}/v1/models/m:predict", body, connections, seconds, folder)
     return sample._replace(cpu=(cpu_seconds(way.pid) - before) / max(1.0, sample.rate * seconds) * 1e6)
@@ -112,13 +113,28 @@ def _wrk(url: str, body: bytes, connections: int, seconds: float, folder: Path) 
     return Sample(float(match[1]), float(match[2]), float(match[3]), int(match[4]))
 
 
-def _calls(address: str, clients: int, seconds: float) -> Sample:
-    command = [sys.executable, __file__, "--client", address, str(clients), str(seconds)]
-    return Sample(*json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+def _calls(address: str, connections: int, seconds: float, folder: Path) -> Sample:
+    body, log = folder / "call", folder / "log"
+    if not body.exists():
+        subprocess.run([sys.executable, __file__, "--call", address, str(body)], check=True, timeout=120)
+    log.unlink(missing_ok=True)
+    headers = [f"--header={each}" for each in ("content-type: application/grpc", "te: trailers")]
+    command = ["h2load", "-t1", "-m1", f"-c{connections}", f"-D{seconds:g}", *headers, f"--log-file={log}"]
+    subprocess.run(
+        [*command, "-d", str(body), f"http://{address}{_PREDICT}"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    rows = [line.split() for line in log.read_text().splitlines()]  # when it began, its status, microseconds
+    times = sorted(int(row[2]) / 1000 for row in rows)
+    errors = sum(row[1] != "200" for row in rows)
+    return Sample(len(times) / seconds, times[len(times) // 2], times[int(len(times) * 0.99)], errors)
 
 
-def _client(address: str, clients: int, seconds: float) -> Sample:
-    """Predict over gRPC, the image as the bytes of a tensor; each client in a thread, on a connection of its own."""
+def _call(address: str, file: Path) -> None:
+    """Predict over gRPC once, by the official client, the image as the bytes of a tensor; and write what h2load sends:
+    the message behind its length."""
     import grpc
     from tensorflow import make_tensor_proto
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
@@ -128,30 +144,9 @@ def _client(address: str, clients: int, seconds: float) -> Sample:
     image = [[(row * column) % 256 for column in range(28)] for row in range(28)]
     request.inputs["images"].CopyFrom(make_tensor_proto([image], dtype="uint8"))
     data = request.SerializeToString()
-    times: list[float] = []
-    errors = 0
-
-    def work() -> None:
-        nonlocal errors
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(address, options) as channel:
-            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-            call(data)
-            end = time.perf_counter() + seconds
-            while (began := time.perf_counter()) < end:
-                try:
-                    call(data, timeout=30)
-                except grpc.RpcError:
-                    errors += 1
-                times.append((time.perf_counter() - began) * 1000)
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    times.sort()
-    return Sample(len(times) / seconds, times[len(times) // 2], times[int(len(times) * 0.99)], errors)
+    with grpc.insecure_channel(address) as channel:
+        channel.unary_unary(_PREDICT)(data, timeout=60)
+    file.write_bytes(b"\0" + len(data).to_bytes(4, "big") + data)
 
 
 # ---- what is measured
@@ -484,9 +479,8 @@ def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--client"]:
-        address, clients, seconds = sys.argv[2:]
-        print(json.dumps(_client(address, int(clients), float(seconds))))
+    if sys.argv[1:2] == ["--call"]:
+        _call(sys.argv[2], Path(sys.argv[3]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -502,8 +496,10 @@ def main() -> None:
     if options.table:
         print(markdown(json.loads(options.table.read_text())))
         return
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is needed: it is what sends the load (Debian: apt install wrk)")
+    if not (shutil.which("wrk") and shutil.which("h2load")):
+        raise SystemExit(
+            "wrk and h2load are needed: they send the load (Debian: apt install wrk nghttp2-client)"
+        )
     found: dict[str, Any] = {**about(), "rounds": options.rounds, "seconds": options.seconds}
     with tempfile.TemporaryDirectory() as name:
         if options.only in (None, "servers"):

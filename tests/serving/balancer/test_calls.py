@@ -228,10 +228,11 @@ def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: 
 def test_haproxy_needs_no_grpcio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "fake.json").write_text("{}")
-    monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(ServingError) as told:
-        serve(tmp_path, "m", port=0, grpc_port=0, driver="built-in", flags=[FAKE])
-    assert told.value.code == "TIP530"
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "grpc", None)
+        with pytest.raises(ServingError) as told:
+            serve(tmp_path, "m", port=0, grpc_port=0, driver="built-in", flags=[FAKE])
+        assert told.value.code == "TIP530"
     with (
         serve(tmp_path, "m", port=0, grpc_port=0, replicas=1, driver="haproxy", flags=[FAKE]) as serving,
         grpc.insecure_channel(serving.grpc_address) as channel,
