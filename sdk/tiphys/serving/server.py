@@ -14,6 +14,7 @@ from tiphys.errors import ServingError
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer
 from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.facade import LoopThread
+from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import Manager, ModelConfig
@@ -80,7 +81,9 @@ class AsyncModelServer:
             kserve=config.kserve,
         )
         self._grpc_api = GrpcApi(self.manager, self.api.metrics, self.api.lane)
-        self._calls = CallsOverHttp(self._grpc_api, max_message_bytes=config.limits.body_bytes)
+        self._calls = CallsOverHttp(
+            self._grpc_api, max_message_bytes=config.limits.body_bytes, pin_of=VersionPin.of_header
+        )
         self.http = HttpServer(
             self._answer,
             config.host,

@@ -22,11 +22,11 @@ from tiphys.server.certificate import own_certificate
 from tiphys.serving.balancer import HaproxyBalancer, Settings
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.balancer.haproxy import haproxy
-from tiphys.serving.balancer.pin import PIN_HEADER, VersionPin
+from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.guard import Guard
 from tiphys.serving.model.servable import Code
 from tiphys.serving.rpc import messages
-from tiphys.serving.rpc.frames import answer, refusal
+from tiphys.serving.rpc.frames import PIN_HEADER, answer, refusal
 from tiphys.serving.server import ModelServer
 
 grpc = pytest.importorskip("grpc")

@@ -1,6 +1,8 @@
 """gRPC, balanced by call: a client keeps one connection, and its calls go to all replicas. (A Service of Kubernetes
 balances connections, so a client of one sees one replica.)
 
+HAProxy does the same for less (:mod:`tiphys.serving.balancer.haproxy`); this is for where it is not installed.
+
 Messages are not read: any unary call of any service is passed on, with its metadata and its deadline. Needs grpcio.
 """
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, TypedDict
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endpoints, pick
-from tiphys.serving.balancer.pin import PIN_HEADER
 from tiphys.serving.balancer.policy import Policy, key_of, make_policy
 from tiphys.serving.balancer.repeatable import asks_model, may_repeat
 from tiphys.serving.balancer.shadow import Shadow
 from tiphys.serving.guard import Guard
 from tiphys.serving.model.servable import Code
-from tiphys.serving.rpc.frames import is_call, refusal
+from tiphys.serving.rpc.frames import PIN_HEADER, is_call, refusal
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.endpoint import Endpoints

@@ -2,7 +2,7 @@
 
 It takes what is small and common by itself. What it cannot do as the built-in balancer does, it hands to that one,
 which stands behind it: what may not run twice, a body that it could not send a second time, and everything while no
-replica is ready, which is held.
+replica is ready, which is held. Of gRPC it ends HTTP/2, and the replicas get each call as a request.
 Endpoints, weights and the version that is named change while it runs, by its runtime API (HAProxy Management Guide,
 9.3); no connection is closed for that.
 """

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.pin import OPEN_VERBS, PIN_HEADER, VERBS, labelled_places
+from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
 from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS, SAFE_RPCS
 from tiphys.serving.model.servable import Code
-from tiphys.serving.rpc.frames import CONTENT_TYPE
+from tiphys.serving.rpc.frames import CONTENT_TYPE, PIN_HEADER
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings

@@ -18,14 +18,11 @@ from tiphys.serving.model.servable import ModelError
 from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
 
-__all__ = ["LABEL", "OPEN_VERBS", "PIN_HEADER", "PLACES", "VERBS", "VersionPin", "labelled_places"]
-
-PIN_HEADER = b"x-tiphys-pin"
-"""In which a balancer of HTTP says what it names with a call of gRPC, whose body it leaves as it is."""
+__all__ = ["LABEL", "OPEN_VERBS", "PLACES", "VERBS", "VersionPin", "labelled_places"]
 
 PLACES = ("place", "open", "ending", "header")
 """What a pin names in a path: to who names nothing, to who does so by the Open Inference Protocol, and behind the label
-of who names one; and the whole of it in one word, for :data:`PIN_HEADER`."""
+of who names one; and the whole of it in one word, for :data:`tiphys.serving.rpc.frames.PIN_HEADER`."""
 _HEADER = re.compile("([^/]+)/(?:versions/([0-9]{1,19})|labels/(@[0-9]{1,19}))")
 LABEL = re.compile(r"[A-Za-z][^/:@]*")
 """An alias of the registry, and no generation of one."""
@@ -68,7 +65,7 @@ class VersionPin:
     @staticmethod
     @lru_cache(maxsize=16)
     def of_header(text: str) -> VersionPin | None:
-        """From what :data:`PIN_HEADER` says; None for what is none."""
+        """From what a header says; None for what is none."""
         found = _HEADER.fullmatch(text)
         return VersionPin(unquote(found[1]), int(found[2]) if found[2] else found[3]) if found else None
 

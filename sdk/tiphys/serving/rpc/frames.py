@@ -20,9 +20,21 @@ from tiphys.serving.model.servable import Code, ModelError
 if TYPE_CHECKING:
     from tiphys.net import HttpRequest
 
-__all__ = ["CONTENT_TYPE", "answer", "framed", "is_call", "message_of", "refusal", "said", "seconds_of"]
+__all__ = [
+    "CONTENT_TYPE",
+    "PIN_HEADER",
+    "answer",
+    "framed",
+    "is_call",
+    "message_of",
+    "refusal",
+    "said",
+    "seconds_of",
+]
 
 CONTENT_TYPE = "application/grpc"
+PIN_HEADER = b"x-tiphys-pin"
+"""In which a balancer says what it names to who names no version: the body of a call it leaves as it is."""
 _TYPES = (b"application/grpc", b"application/grpc+proto")
 _PREFIX = struct.Struct(">BI")
 _SAID = 6000  # bytes, percent-encoded, of the 8192 that headers may have

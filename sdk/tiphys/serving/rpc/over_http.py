@@ -1,15 +1,12 @@
-"""gRPC without grpcio: a replica's calls on the port of its REST API, from a balancer that ends HTTP/2.
-
-What is not the model there costs a tenth of what it does in grpcio.
-"""
+"""gRPC without grpcio: a replica's calls on the port of its REST API, from a balancer that ends HTTP/2."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from tiphys.serving.balancer.pin import PIN_HEADER, VersionPin
 from tiphys.serving.model.servable import Code, ModelError
 from tiphys.serving.rpc import frames
 from tiphys.serving.rpc.service import answered
@@ -23,11 +20,20 @@ __all__ = ["CallsOverHttp"]
 log = logging.getLogger("tiphys.serving")
 
 
-class CallsOverHttp:
-    """Answers requests that are calls (:func:`frames.is_call`) of a :class:`GrpcApi`, one message each way."""
+class MessagePin(Protocol):
+    """What a balancer names: :class:`tiphys.serving.balancer.pin.VersionPin`."""
 
-    def __init__(self, api: GrpcApi, *, max_message_bytes: int) -> None:
-        self._most = max_message_bytes
+    def message(self, method: str, data: bytes) -> bytes: ...
+
+
+class CallsOverHttp:
+    """Answers requests that are calls (:func:`frames.is_call`) of a :class:`GrpcApi`, one message each way. ``pin_of``:
+    what a balancer names, from the word that it says."""
+
+    def __init__(
+        self, api: GrpcApi, *, max_message_bytes: int, pin_of: Callable[[str], MessagePin | None]
+    ) -> None:
+        self._most, self._pin_of = max_message_bytes, pin_of
         self._calls = {
             f"/{service}/{name}": call
             for service, calls in api.calls().items()
@@ -43,7 +49,7 @@ class CallsOverHttp:
             data = await frames.message_of(request, self._most)
             try:
                 async with asyncio.timeout(seconds) as clock:
-                    return frames.answer(await answered(_pinned(call, request), data, seconds))
+                    return frames.answer(await answered(self._pinned(call, request), data, seconds))
             except TimeoutError:
                 if not clock.expired():
                     raise
@@ -54,15 +60,14 @@ class CallsOverHttp:
             log.exception("a call failed")
             return frames.refusal(Code.UNKNOWN, f"Internal error: {type(error).__name__}")
 
+    def _pinned(self, call: Handler, request: HttpRequest) -> Handler:
+        """The call, told of the version that a balancer names to who names none."""
+        header = request.header(frames.PIN_HEADER)
+        pin = self._pin_of(header.decode("latin-1")) if header is not None else None
+        if pin is None:
+            return call
 
-def _pinned(call: Handler, request: HttpRequest) -> Handler:
-    """The call, told of the version that a balancer names to who names none."""
-    header = request.header(PIN_HEADER)
-    pin = VersionPin.of_header(header.decode("latin-1")) if header is not None else None
-    if pin is None:
-        return call
+        async def named(data: bytes, timeout: float | None) -> bytes:
+            return await call(pin.message(request.path, data), timeout)
 
-    async def named(data: bytes, timeout: float | None) -> bytes:
-        return await call(pin.message(request.path, data), timeout)
-
-    return named
+        return named
