@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import struct
 import threading
@@ -214,6 +216,56 @@ def test_a_client_needs_the_token_and_takes_the_certificate(
     with grpc.insecure_channel(balancer.grpc_address) as plain:
         failed("UNAVAILABLE", lambda: plain.unary_unary(PREDICT)(b"x", timeout=20))
     assert len(only.seen) == 2
+
+
+def test_when_it_is_killed_the_same_connection_works_on(replica: Any, front: Front, ask: Any) -> None:
+    balancer = front(replica("a").address)
+    balancer.pin(VersionPin("m", 4))
+    assert ask(balancer) == b"a"
+    address, before = balancer.grpc_address, balancer.pid
+    os.kill(before, signal.SIGKILL)
+    assert ask(balancer, wait_for_ready=True) == b"a"
+    assert balancer.grpc_address == address and balancer.pid != before
+
+
+def test_calls_that_run_when_it_stops_end(replica: Any, stack: ExitStack, ask: Any) -> None:
+    only, gate, waiting = replica("a"), threading.Event(), threading.Event()
+
+    def slow(request: HttpRequest) -> HttpResponse:
+        waiting.set()
+        assert gate.wait(20)
+        return answer(b"slow")
+
+    only.does = slow
+    balancer = HaproxyBalancer("127.0.0.1", 0, model="m", grpc_port=0).start()
+    stack.callback(balancer.stop)
+    balancer.set_endpoints([only.address])
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(ask, balancer)
+        assert waiting.wait(20)
+        threading.Timer(0.3, gate.set).start()
+        assert balancer.stop() is True
+        assert call.result() == b"slow"
+
+
+def test_a_call_that_is_given_up_is_given_up_at_the_replica(
+    model_server: Callable[..., ModelServer],
+    add_version: Callable[..., Path],
+    front: Front,
+    stack: ExitStack,
+    until: Any,
+) -> None:
+    add_version(1, delay=0.3)
+    server = model_server()
+    balancer = front(server.address)
+    channel = stack.enter_context(grpc.insecure_channel(balancer.grpc_address))
+    call = channel.unary_unary(PREDICT).future(spec() + x(1), timeout=20)
+    assert server._server is not None
+    busy = server._server._busy
+    until(lambda: busy() == 1)
+    call.cancel()
+    until(lambda: busy() == 0)
+    assert answered(channel.unary_unary(PREDICT)(spec() + x(1), timeout=20)) == [2.5]
 
 
 def test_ports(front: Front) -> None:
