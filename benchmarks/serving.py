@@ -367,6 +367,8 @@ def markdown(found: dict[str, Any]) -> str:
         ("served", "`tiphys serve`: one replica and its balancer"),
         ("balancers", "two replicas of the fake model"),
     ):
+        if part not in found:
+            continue
         tables = {count: found[part][count] for count in ("1", "8", "32")}
         lines += [
             f"| {title} | CPU µs: 1 client | 8 | 32 | requests/s: 1 | 8 | 32 |",
