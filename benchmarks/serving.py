@@ -6,13 +6,16 @@ Servers: one process each, the same SavedModel (28 x 28 bytes, a convolution, a 
 request: this project's server, without and with merging (as ``tiphys serve`` has it), by REST and gRPC, FastAPI with
 uvicorn, orjson and NumPy (``--peer``: a Python that has them and TensorFlow), and the model alone, called in a loop.
 
+``tiphys serve``: one replica and its balancer, as the command starts them, of the same model: REST and gRPC. The CPU
+time is that of all of it.
+
 Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
 directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
 nginx and Envoy, where they are installed.
 
 The ways take turns within one run; the medians of all rounds are told. The CPU time is that of the process that is
 measured and its children, for each request: it says more than the rate where the load, the servers and the balancer
-share two cores. The load over HTTP comes from ``wrk``, over gRPC from a client in Python.
+share two cores. The load over HTTP comes from ``wrk``, over gRPC from ``h2load``, one call at a time a connection.
 """
 
 from __future__ import annotations
@@ -29,7 +32,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,8 @@ from tiphys.serving.balancer.haproxy import haproxy as haproxy_program
 from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.loading import load
 from tiphys.serving.model.servable import Tensor
+
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 class Sample(NamedTuple):
@@ -84,7 +88,7 @@ def free_port() -> int:
 def measure(way: Way, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
     before = cpu_seconds(way.pid)
     if way.calls:
-        sample = _calls(way.address, connections, seconds)
+        sample = _calls(way.address, connections, seconds, folder)
     else:
         sample = _wrk(f"http://{way.address}/v1/models/m:predict", body, connections, seconds, folder)
     return sample._replace(cpu=(cpu_seconds(way.pid) - before) / max(1.0, sample.rate * seconds) * 1e6)
@@ -109,13 +113,28 @@ def _wrk(url: str, body: bytes, connections: int, seconds: float, folder: Path) 
     return Sample(float(match[1]), float(match[2]), float(match[3]), int(match[4]))
 
 
-def _calls(address: str, clients: int, seconds: float) -> Sample:
-    command = [sys.executable, __file__, "--client", address, str(clients), str(seconds)]
-    return Sample(*json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+def _calls(address: str, connections: int, seconds: float, folder: Path) -> Sample:
+    body, log = folder / "call", folder / "log"
+    if not body.exists():
+        subprocess.run([sys.executable, __file__, "--call", address, str(body)], check=True, timeout=120)
+    log.unlink(missing_ok=True)
+    headers = [f"--header={each}" for each in ("content-type: application/grpc", "te: trailers")]
+    command = ["h2load", "-t1", "-m1", f"-c{connections}", f"-D{seconds:g}", *headers, f"--log-file={log}"]
+    subprocess.run(
+        [*command, "-d", str(body), f"http://{address}{_PREDICT}"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    rows = [line.split() for line in log.read_text().splitlines()]  # when it began, its status, microseconds
+    times = sorted(int(row[2]) / 1000 for row in rows)
+    errors = sum(row[1] != "200" for row in rows)
+    return Sample(len(times) / seconds, times[len(times) // 2], times[int(len(times) * 0.99)], errors)
 
 
-def _client(address: str, clients: int, seconds: float) -> Sample:
-    """Predict over gRPC, the image as the bytes of a tensor; each client in a thread, on a connection of its own."""
+def _call(address: str, file: Path) -> None:
+    """Predict over gRPC once, by the official client, the image as the bytes of a tensor; and write what h2load sends:
+    the message behind its length."""
     import grpc
     from tensorflow import make_tensor_proto
     from tensorflow_serving.apis.predict_pb2 import PredictRequest
@@ -125,30 +144,9 @@ def _client(address: str, clients: int, seconds: float) -> Sample:
     image = [[(row * column) % 256 for column in range(28)] for row in range(28)]
     request.inputs["images"].CopyFrom(make_tensor_proto([image], dtype="uint8"))
     data = request.SerializeToString()
-    times: list[float] = []
-    errors = 0
-
-    def work() -> None:
-        nonlocal errors
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(address, options) as channel:
-            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-            call(data)
-            end = time.perf_counter() + seconds
-            while (began := time.perf_counter()) < end:
-                try:
-                    call(data, timeout=30)
-                except grpc.RpcError:
-                    errors += 1
-                times.append((time.perf_counter() - began) * 1000)
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    times.sort()
-    return Sample(len(times) / seconds, times[len(times) // 2], times[int(len(times) * 0.99)], errors)
+    with grpc.insecure_channel(address) as channel:
+        channel.unary_unary(_PREDICT)(data, timeout=60)
+    file.write_bytes(b"\0" + len(data).to_bytes(4, "big") + data)
 
 
 # ---- what is measured
@@ -301,6 +299,21 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", acc
 """
 
 
+@contextlib.contextmanager
+def served(base: Path, *options: str) -> Iterator[tuple[Way, Way]]:
+    """``tiphys serve``: the way by REST, and that by gRPC; the balancer and the replica are its process's children."""
+    http, calls = free_port(), free_port()
+    command = [sys.executable, "-m", "tiphys", "serve", str(base), "--name=m", f"--port={http}"]
+    process = subprocess.Popen([*command, f"--grpc-port={calls}", *options], stderr=subprocess.DEVNULL)
+    try:
+        with ServingClient(f"http://127.0.0.1:{http}", "m") as client:
+            client.wait_ready(120)
+        yield Way(f"127.0.0.1:{http}", process.pid), Way(f"127.0.0.1:{calls}", process.pid, True)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 def fastapi(python: str, model: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
     return daemon([python, "-c", _PEER, str(model), str(port)], port)
@@ -351,8 +364,11 @@ def markdown(found: dict[str, Any]) -> str:
     lines = []
     for part, title in (
         ("servers", "one server, one image a request"),
+        ("served", "`tiphys serve`: one replica and its balancer"),
         ("balancers", "two replicas of the fake model"),
     ):
+        if part not in found:
+            continue
         tables = {count: found[part][count] for count in ("1", "8", "32")}
         lines += [
             f"| {title} | CPU µs: 1 client | 8 | 32 | requests/s: 1 | 8 | 32 |",
@@ -425,9 +441,26 @@ def bare(model: Path, seconds: float) -> float:
     return used / count * 1e6
 
 
-def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def saved_model(folder: Path) -> Path:
+    """Its base path; made by the first that asks."""
     base = folder / "saved"
-    subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
+    if not base.exists():
+        subprocess.run([sys.executable, "-c", _EXPORT, str(base / "1")], check=True, capture_output=True)
+    return base
+
+
+def as_served(options: argparse.Namespace, folder: Path) -> dict[str, Table]:
+    base = saved_model(folder)
+    with contextlib.ExitStack() as stack:
+        ways: dict[str, Way] = {}
+        for driver in (["haproxy"] if haproxy_program() else []) + ["built-in"]:
+            rest, calls = stack.enter_context(served(base, f"--driver={driver}"))
+            ways |= {f"REST, {driver}": rest, f"gRPC, {driver}": calls}
+        return in_turns(ways, image_body(), options, folder, "tiphys serve, one replica, one image")
+
+
+def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    base = saved_model(folder)
     port, other = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         plain = stack.enter_context(replica(base, f"--port={port}"))
@@ -448,9 +481,8 @@ def servers(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--client"]:
-        address, clients, seconds = sys.argv[2:]
-        print(json.dumps(_client(address, int(clients), float(seconds))))
+    if sys.argv[1:2] == ["--call"]:
+        _call(sys.argv[2], Path(sys.argv[3]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -459,19 +491,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the medians are told")
     parser.add_argument("--peer", default="", help="a Python with FastAPI, uvicorn, orjson and TensorFlow")
     parser.add_argument("--envoy", default="", help="the program of Envoy")
-    parser.add_argument("--only", choices=("balancers", "servers"))
+    parser.add_argument("--only", choices=("balancers", "served", "servers"))
     parser.add_argument("--json", type=Path, help="write what was found there")
     parser.add_argument("--table", type=Path, help="print the tables of docs/serving.md of such a file")
     options: Any = parser.parse_args()
     if options.table:
         print(markdown(json.loads(options.table.read_text())))
         return
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is needed: it is what sends the load (Debian: apt install wrk)")
+    if not (shutil.which("wrk") and shutil.which("h2load")):
+        raise SystemExit(
+            "wrk and h2load are needed: they send the load (Debian: apt install wrk nghttp2-client)"
+        )
     found: dict[str, Any] = {**about(), "rounds": options.rounds, "seconds": options.seconds}
     with tempfile.TemporaryDirectory() as name:
         if options.only in (None, "servers"):
             found["servers"] = servers(options, Path(name))
+        if options.only in (None, "served"):
+            found["served"] = as_served(options, Path(name))
         if options.only in (None, "balancers"):
             found["balancers"] = balancers(options, Path(name))
     if options.json:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.serving.balancer.haproxy import haproxy
+from tiphys.serving.balancer.haproxy import HaproxyBalancer, haproxy
 from tiphys.serving.model import fake
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer, ServerConfig
@@ -81,14 +81,17 @@ class Clients:
     def _ask(self, told: list[float]) -> None:
         while not self._over.is_set():
             try:
-                request = urllib.request.Request(self.url + self._path, b'{"instances": [0.0]}')
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    found = json.load(answer)["predictions"][0]
+                found = self._answer()
             except Exception as error:  # noqa: BLE001
                 self.failed.append(repr(error))
                 return
             if found != told[-1]:
                 told.append(found)
+
+    def _answer(self) -> float:
+        request = urllib.request.Request(self.url + self._path, b'{"instances": [0.0]}')
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return float(json.load(answer)["predictions"][0])
 
     def all_told(self, what: float) -> bool:
         assert self.failed == []
@@ -120,6 +123,24 @@ def driver(request: pytest.FixtureRequest) -> str:
     if request.param == "haproxy" and haproxy() is None:
         pytest.skip("HAProxy is not installed")
     return str(request.param)
+
+
+@pytest.fixture(params=["grpcio", "haproxy"])
+def called(request: pytest.FixtureRequest) -> Iterator[Callable[[ModelServer], str]]:
+    """Where gRPC's clients reach a server: at a port of its own, or by HAProxy, which asks it as HTTP/1.1."""
+    if request.param == "haproxy" and haproxy() is None:
+        pytest.skip("HAProxy is not installed")
+    with ExitStack() as stack:
+
+        def address(server: ModelServer) -> str:
+            if request.param == "grpcio":
+                return server.grpc_address
+            front = HaproxyBalancer("127.0.0.1", 0, model="m", grpc_port=0).start()
+            stack.callback(front.stop)
+            front.set_endpoints([server.address])
+            return front.grpc_address
+
+        yield address
 
 
 @pytest.fixture

@@ -126,9 +126,9 @@ def grpc() -> Any:
 
 
 @pytest.fixture
-def channel(grpc: Any) -> Iterator[Callable[[ModelServer], Any]]:
+def channel(grpc: Any, called: Callable[[ModelServer], str]) -> Iterator[Callable[[ModelServer], Any]]:
     with ExitStack() as stack:
-        yield lambda server: stack.enter_context(grpc.insecure_channel(server.grpc_address))
+        yield lambda server: stack.enter_context(grpc.insecure_channel(called(server)))
 
 
 def spec(name: str = "m", **options: Any) -> bytes:
@@ -222,15 +222,14 @@ def test_the_callers_deadline_counts(
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_connection_gets_old_and_its_client_notices_nothing(
-    model_server: Start, channel: Any, grpc: Any
-) -> None:
-    connection = channel(model_server(grpc_port=0, grpc_arguments=[("grpc.max_connection_age_ms", 100)]))
+def test_a_connection_gets_old_and_its_client_notices_nothing(model_server: Start, grpc: Any) -> None:
+    server = model_server(grpc_port=0, grpc_arguments=[("grpc.max_connection_age_ms", 100)])
     states: list[Any] = []
-    connection.subscribe(states.append)
-    end = time.monotonic() + 20
-    while states.count(grpc.ChannelConnectivity.READY) < 3 and time.monotonic() < end:
-        assert connection.unary_unary(STATUS)(spec(), timeout=20)
+    with grpc.insecure_channel(server.grpc_address) as connection:
+        connection.subscribe(states.append)
+        end = time.monotonic() + 20
+        while states.count(grpc.ChannelConnectivity.READY) < 3 and time.monotonic() < end:
+            assert connection.unary_unary(STATUS)(spec(), timeout=20)
     assert states.count(grpc.ChannelConnectivity.READY) >= 3
 
 
@@ -243,8 +242,13 @@ def test_health(model_server: Start, channel: Any, grpc: Any) -> None:
         check(wire.bytes_field(1, b"unknown"), timeout=20)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     watch = connection.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
-    assert next(watch) == b"\x08\x01"
-    watch.cancel()
+    try:
+        assert next(watch) == b"\x08\x01"
+        watch.cancel()
+    except (
+        grpc.RpcError
+    ) as error:  # there are no streams over HTTP/1.1; whoever watches asks again and again then
+        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_path: Path) -> None:

@@ -231,6 +231,56 @@ def test_bodies_that_are_too_large(make: Callable[..., Echo]) -> None:
     assert status(echo.send(huge)) in (400, 413)
 
 
+def test_a_proxy_is_told_at_the_end_of_a_body_that_is_too_large(make: Callable[..., Echo]) -> None:
+    """One that ends HTTP/2 gives up a request that is answered before its end, and its client learns nothing."""
+    echo = make(HttpLimits(body_bytes=10, refused_late=True))
+    with closing(echo.connect()) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(100):
+            client.sendall(b"2710\r\n" + b"x" * 10_000 + b"\r\n")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        assert echo.server.buffered == 0
+        client.settimeout(20)
+        client.sendall(b"0\r\n\r\n")
+        assert status(read_all(client)) == 413
+    impatient = make(HttpLimits(body_bytes=10, body_grace=0.1, refused_late=True))
+    endless = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + b"x" * 20
+    assert status(impatient.send(endless)) == 413
+
+
+def test_fields_behind_a_body_are_no_headers(make: Callable[..., Echo]) -> None:
+    """They come when whoever stands before this has looked at the headers."""
+    echo = make()
+    echo.server.handler = lambda request: HttpResponse(200, repr(request.headers).encode(), "text/plain")
+    answer = echo.send(
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nA: 1\r\n"
+        + CLOSE
+        + b"\r\n1\r\nx\r\n0\r\nB: 2\r\n\r\n"
+    )
+    assert b"(b'a', b'1')" in answer and b"b'b'" not in answer
+
+
+def test_trailers_come_after_the_body(make: Callable[..., Echo]) -> None:
+    echo = make()
+    echo.server.handler = lambda request: HttpResponse(
+        200, b"x" * int(request.path[1:]), "text/plain", trailers=((b"status", b"0"), (b"b", b"1"))
+    )
+    behind = b"\r\n0\r\nstatus: 0\r\nb: 1\r\n\r\n"
+    for size in (1, 100_000):
+        head, _, body = echo.send(f"GET /{size} HTTP/1.1\r\n".encode() + CLOSE + b"\r\n").partition(
+            b"\r\n\r\n"
+        )
+        assert b"Transfer-Encoding: chunked" in head and b"Content-Length" not in head
+        assert body == f"{size:x}\r\n".encode() + b"x" * size + behind
+    assert echo.send(b"GET /0 HTTP/1.1\r\n" + CLOSE + b"\r\n").endswith(b"\r\n\r\n" + behind[2:])
+    assert echo.send(b"HEAD /3 HTTP/1.1\r\n" + CLOSE + b"\r\n").endswith(b"Connection: close\r\n\r\n")
+    assert echo.send(b"GET /3 HTTP/1.0\r\n\r\n").endswith(
+        b"Content-Length: 3\r\nConnection: close\r\n\r\nxxx"
+    )
+
+
 def test_bodies_that_are_too_large_together(make: Callable[..., Echo]) -> None:
     echo = make(HttpLimits(buffered_bytes=1000, client_share=1.0))
     head = b"POST / HTTP/1.1\r\nContent-Length: 800\r\n" + CLOSE + b"\r\n"

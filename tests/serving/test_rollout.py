@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.runs.test_served import model
-from tiphys.net.protobuf import quoted
+from tests.serving.conftest import Clients
+from tests.serving.test_grpc import PREDICT, spec, x
+from tiphys.net.protobuf import message_map, quoted
 from tiphys.runs.registry import Registry
 from tiphys.runs.served import Followed
 from tiphys.serving import serve
@@ -21,6 +23,7 @@ from tiphys.serving.client import VersionStatus
 from tiphys.serving.config_messages import read_text
 from tiphys.serving.folder_source import FolderSource
 from tiphys.serving.rollout import Rollout
+from tiphys.serving.rpc import messages
 from tiphys.store import Store
 
 FAKE = "--tiphys_loader=tiphys.serving.model.fake:load"
@@ -55,6 +58,63 @@ def test_nobody_sees_an_old_answer_after_a_new_one(base: Path, driver: str, aski
     assert all(told == [0.0, 1.0, 2.0, 3.0] for told in clients.told), clients.told
     switched = [each for each in said if each.startswith("m: version") and "loaded" not in each]
     assert switched == ["m: version 2", "m: version 3"]
+
+
+class Callers(Clients):
+    """They call by gRPC, all on one connection; ``place``: a label, where they name one."""
+
+    def __init__(self, channel: Any, place: str = "") -> None:
+        self._call = channel.unary_unary(PREDICT)
+        self._data = spec(**({"label": place} if place else {})) + x(0.0)
+        super().__init__("", 4, place)
+
+    def _answer(self) -> float:
+        (y,) = message_map(memoryview(self._call(self._data, timeout=30)), 1).values()
+        return float(messages.read_tensor(y).values[0])
+
+
+def test_no_call_sees_an_old_answer_after_a_new_one(base: Path, driver: str, until: Any) -> None:
+    grpc = pytest.importorskip("grpc")
+    options: Any = {"port": 0, "grpc_port": 0, "replicas": 3, "driver": driver, "flags": [FAKE]}
+    with serve(base, "m", **options) as serving, grpc.insecure_channel(serving.grpc_address) as channel:
+        clients = Callers(channel)
+        try:
+            until(lambda: clients.all_told(1.0))
+            for number in (2, 3):
+                version(base, number)
+                until(lambda number=number: clients.all_told(float(number)))
+            os.kill(serving.pids()[0], signal.SIGKILL)
+            version(base, 4)
+            until(lambda: clients.all_told(4.0))
+        finally:
+            clients.stop()
+    assert clients.failed == []
+    assert all(told == [0.0, 1.0, 2.0, 3.0, 4.0] for told in clients.told), clients.told
+
+
+def test_calls_follow_the_registry_at_once(tmp_path: Path, driver: str, until: Any) -> None:
+    grpc = pytest.importorskip("grpc")
+    registry = Registry(tmp_path)
+    for number in (1, 2, 3):
+        registry.register("m", model(tmp_path, f"v{number}", offset=number))
+    registry.alias("m", "champion", 2)
+    source = Followed(Store(tmp_path), "m")
+    options: Any = {"port": 0, "grpc_port": 0, "replicas": 2, "driver": driver, "flags": [FAKE]}
+    with (
+        serve(source.folder, "m", source=source, **options) as serving,
+        grpc.insecure_channel(serving.grpc_address) as channel,
+    ):
+        all_of_them = [Callers(channel), Callers(channel, "champion")]
+        try:
+            until(lambda: all(each.all_told(2.0) for each in all_of_them))
+            registry.alias("m", "champion", 3)
+            until(lambda: all(each.all_told(3.0) for each in all_of_them))
+        finally:
+            for each in all_of_them:
+                each.stop()
+    for each in all_of_them:
+        assert each.failed == []
+        assert all(told == [0.0, 2.0, 3.0] for told in each.told), each.told
 
 
 def test_when_what_serves_is_deleted_the_one_before_does(

@@ -40,12 +40,14 @@ class _Exchange(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_eof_ends",
+        "_head_done",
         "_head_only",
         "_headers",
         "_loop",
         "_max_bytes",
         "_parser",
         "_size",
+        "_trailers",
         "_transport",
         "_waiter",
         "answered",
@@ -61,9 +63,10 @@ class _Exchange(asyncio.Protocol):
         self._parser: Any = None
         self._waiter: asyncio.Future[HttpResponse] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
+        self._trailers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._size = 0
-        self._eof_ends = self._head_only = False
+        self._eof_ends = self._head_only = self._head_done = False
         self.answered = self.broken = self.used = False
         self.idle_since = 0.0
 
@@ -84,8 +87,8 @@ class _Exchange(asyncio.Protocol):
         """Send a request's bytes; the future gives its answer."""
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = self._loop.create_future()
-        self._headers, self._body, self._size = [], [], 0
-        self._eof_ends = self.answered = False
+        self._headers, self._trailers, self._body, self._size = [], [], [], 0
+        self._eof_ends = self.answered = self._head_done = False
         self._head_only = head_only
         self._transport.write(data)
         return self._waiter
@@ -108,12 +111,13 @@ class _Exchange(asyncio.Protocol):
 
     # ---- parser
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        (self._trailers if self._head_done else self._headers).append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             return
+        self._head_done = True
         names = {name for name, _ in self._headers}
         self._eof_ends = b"content-length" not in names and b"transfer-encoding" not in names
         if self._head_only:
@@ -152,7 +156,8 @@ class _Exchange(asyncio.Protocol):
                 headers.append((name, value))
         headers = [(name, value) for name, value in headers if name not in drop]
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        waiter.set_result(HttpResponse(self._parser.get_status_code(), body, content_type, headers))
+        status, trailers = self._parser.get_status_code(), self._trailers
+        waiter.set_result(HttpResponse(status, body, content_type, headers, trailers=trailers))
 
     def _fail(self, error: ExchangeError) -> None:
         waiter, self._waiter = self._waiter, None

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import httptools
 
-from tiphys.net.message import HttpRequest, HttpResponse, encode_head, error_response
+from tiphys.net.message import HttpRequest, HttpResponse, encode_body, encode_head, error_response
 
 __all__ = ["Connection", "HttpLimits"]
 
@@ -36,6 +36,9 @@ class HttpLimits:
     """How long an unused keep-alive connection is kept."""
     write_timeout: float = 60.0
     """How long a client may leave an answer unread."""
+    refused_late: bool = False
+    """A body that is too large is taken to its end, of which nothing is kept, for ``body_grace`` at most, and refused
+    then: for a client that is a proxy, and gives up what is answered earlier."""
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Connection(asyncio.Protocol):
         "_headers_done",
         "_held",
         "_keep_alive",
+        "_late",
         "_loop",
         "_message_started",
         "_parser",
@@ -105,6 +109,7 @@ class Connection(asyncio.Protocol):
         self._message_started = self._headers_done = False
         self._head_bytes = self._body_bytes = self._held = 0
         self._started = 0.0
+        self._late: tuple[int, str] | None = None  # how it is refused when its body has ended
         self._url = b""
         self._peer = ""
         self._use = ClientUse()
@@ -180,7 +185,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if not self._headers_done:  # what comes after the body is no header (RFC 9110, 6.5.1)
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._headers_done = True
@@ -204,7 +210,7 @@ class Connection(asyncio.Protocol):
             self.deadline = self._loop.time() + limits.body_grace
 
     def on_body(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._late is not None:
             return
         self._body.append(data)
         self._body_bytes += len(data)
@@ -213,18 +219,19 @@ class Connection(asyncio.Protocol):
         self._use.buffered += len(data)
         limits = self._server.limits
         if self._server.buffered > limits.buffered_bytes:
-            self._refuse(503, "Too much is being sent to this server at once.")
-            return
-        if self._use.buffered > limits.buffered_bytes * limits.client_share:
-            self._refuse(503, "Too much is being sent by one client at once.")
-            return
-        if self._body_bytes > limits.body_bytes:
-            self._refuse(413, f"Request body is larger than {limits.body_bytes} bytes.")
+            self._refuse_body(503, "Too much is being sent to this server at once.")
+        elif self._use.buffered > limits.buffered_bytes * limits.client_share:
+            self._refuse_body(503, "Too much is being sent by one client at once.")
+        elif self._body_bytes > limits.body_bytes:
+            self._refuse_body(413, f"Request body is larger than {limits.body_bytes} bytes.")
         elif not self._busy:
             self.deadline = self._started + limits.body_grace + self._body_bytes / limits.body_rate
 
     def on_message_complete(self) -> None:
         if self._refused:
+            return
+        if self._late is not None:
+            self._refuse(*self._late)
             return
         self._message_started = self._headers_done = False
         self._head_bytes = 0
@@ -294,12 +301,11 @@ class Connection(asyncio.Protocol):
         if not self._queue and not self._message_started:
             self._release()
         self.deadline = self._loop.time() + self._server.limits.idle_timeout
-        if request.method == "HEAD" or not response.body:
-            transport.write(head)
-        elif len(response.body) < 65536:
-            transport.write(head + response.body)
+        parts = encode_body(response, http10=http10) if request.method != "HEAD" else ()
+        if len(response.body) < 65536:
+            transport.write(b"".join((head, *parts)))
         else:
-            transport.writelines((head, response.body))
+            transport.writelines((head, *parts))
         if not keep_alive:
             transport.close()
             self.deadline = self._loop.time() + self._server.limits.write_timeout
@@ -337,6 +343,17 @@ class Connection(asyncio.Protocol):
         self._transport.write(encode_head(response, keep_alive=False, http10=False) + response.body)
         self._linger()
 
+    def _refuse_body(self, status: int, message: str) -> None:
+        """Refuse what is being sent: at once, or at its end."""
+        if not self._server.limits.refused_late:
+            self._refuse(status, message)
+            return
+        self._late = status, message
+        self._body = []
+        self._release()
+        if not self._busy:
+            self.deadline = self._loop.time() + self._server.limits.body_grace
+
     def _linger(self) -> None:
         """Close the sending side, and read on for a moment so that the client can read the answer."""
         self.deadline = self._loop.time() + 2.0
@@ -351,7 +368,7 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """Called when the deadline has passed."""
         if self._message_started and not self._refused and not self._busy:
-            self._refuse(408, "The request did not arrive in time.")
+            self._refuse(*self._late or (408, "The request did not arrive in time."))
         elif self._busy or self._refused:
             self._transport.abort()
         else:

@@ -14,6 +14,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "bearer_token",
+    "encode_body",
     "encode_head",
     "error_body",
     "error_response",
@@ -59,13 +60,15 @@ def bearer_token(value: str) -> str:
 
 @dataclass(slots=True)
 class HttpResponse:
-    """A whole response. ``headers`` come after Content-Type and before Content-Length."""
+    """A whole response. ``headers`` come after Content-Type and before Content-Length. ``trailers`` come after the
+    body, which goes in chunks then (RFC 9112, 7.1.2); who speaks HTTP/1.0 does not get them."""
 
     status: int
     body: bytes = b""
     content_type: str | None = JSON
     headers: Headers = ()
     close: bool = False
+    trailers: Headers = ()
 
 
 def error_body(message: str) -> bytes:
@@ -104,10 +107,23 @@ def encode_head(
         parts.append(b"%s: %s\r\n" % (name, value))
     if not has_date:
         parts.append(b"Date: %s\r\n" % _http_date())
-    parts.append(b"Content-Length: %d\r\n" % (len(response.body) if length is None else length))
+    if response.trailers and not http10:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    else:
+        parts.append(b"Content-Length: %d\r\n" % (len(response.body) if length is None else length))
     if not keep_alive:
         parts.append(b"Connection: close\r\n")
     elif http10:
         parts.append(b"Connection: keep-alive\r\n")
     parts.append(b"\r\n")
     return b"".join(parts)
+
+
+def encode_body(response: HttpResponse, *, http10: bool) -> Sequence[bytes]:
+    """What follows the head, in parts; nothing for an answer without a body."""
+    body = response.body
+    if not response.trailers or http10:
+        return (body,) if body else ()
+    chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+    fields = b"".join(b"%s: %s\r\n" % field for field in response.trailers)
+    return *chunk, b"0\r\n" + fields + b"\r\n"

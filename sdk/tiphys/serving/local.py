@@ -74,7 +74,7 @@ class LocalServing:
     @property
     def grpc_address(self) -> str:
         """``HOST:PORT`` of gRPC; empty without."""
-        return self._calls.address if self._calls is not None else ""
+        return self._calls.address if self._calls is not None else self._balancer.grpc_address
 
     def pids(self) -> list[int]:
         """The replicas' processes."""
@@ -218,10 +218,10 @@ def serve(
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
     ``model_base_path`` holds one folder for each version, named by numbers. ``driver``: what balances, one of
-    :data:`tiphys.serving.balancer.driver.DRIVERS`. ``grpc_port``: that of gRPC, 0 takes a
-    free one, None is without. ``guard``: who may ask. ``flags`` are further flags of the model server. ``source``
-    says which versions are served; without one it is the newest. A replica that dies is replaced;
-    ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
+    :data:`tiphys.serving.balancer.driver.DRIVERS`. ``grpc_port``: that of gRPC, 0 takes a free one, None is without;
+    HAProxy answers it by itself, what is built in needs grpcio. ``guard``: who may ask. ``flags`` are further flags of
+    the model server. ``source`` says which versions are served; without one it is the newest. A replica that dies is
+    replaced; ``report`` is told. ``stop`` ends the waiting: here and in :meth:`LocalServing.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy or driver, TIP518 a replica does not start,
     TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for, TIP530 no
@@ -243,11 +243,19 @@ def serve(
             rollout = Rollout(source, report)
             undo.callback(rollout.close)
         balancer = start_driver(
-            driver, host, port, model=name, policy=policy, replicas=replicas, settings=settings, report=report
+            driver,
+            host,
+            port,
+            model=name,
+            policy=policy,
+            replicas=replicas,
+            settings=settings,
+            grpc_port=grpc_port,
+            report=report,
         )
         undo.callback(balancer.stop)
         calls = None
-        if grpc_port is not None:
+        if grpc_port is not None and not balancer.grpc_address:
             calls = CallBalancer(host, grpc_port, policy=policy, settings=settings).start()
             undo.callback(calls.stop)
         report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")

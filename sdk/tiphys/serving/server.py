@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from tiphys.errors import ServingError
-from tiphys.net import HttpLimits, HttpServer
+from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer
 from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.facade import LoopThread
+from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import Manager, ModelConfig
 from tiphys.serving.model.servable import Code, Loader, ModelError
 from tiphys.serving.rest.api import RestApi
+from tiphys.serving.rpc.frames import is_call
+from tiphys.serving.rpc.over_http import CallsOverHttp
 from tiphys.serving.rpc.service import GrpcApi, GrpcServer, installed
 
 __all__ = ["AsyncModelServer", "ModelServer", "ServerConfig"]
@@ -34,7 +37,7 @@ class ServerConfig:
     host: str = "0.0.0.0"
     port: int = 8501
     grpc_port: int | None = None
-    """None: no gRPC; 0: a free port."""
+    """None: no gRPC by itself (:mod:`tiphys.serving.rpc.over_http` is there in any case); 0: a free port."""
     grpc_arguments: Sequence[tuple[str, int | str]] = ()
     """Channel arguments of the gRPC server."""
     loader: Loader = load_saved_model
@@ -77,8 +80,12 @@ class AsyncModelServer:
             max_body_bytes=config.limits.body_bytes,
             kserve=config.kserve,
         )
+        self._grpc_api = GrpcApi(self.manager, self.api.metrics, self.api.lane)
+        self._calls = CallsOverHttp(
+            self._grpc_api, max_message_bytes=config.limits.body_bytes, pin_of=VersionPin.of_header
+        )
         self.http = HttpServer(
-            self.api,
+            self._answer,
             config.host,
             config.port,
             limits=config.limits,
@@ -126,6 +133,9 @@ class AsyncModelServer:
             except Exception as error:  # noqa: BLE001 - the old configuration goes on
                 log.error("the new configuration cannot be used: %s", error)
 
+    def _answer(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        return self._calls(request) if is_call(request) else self.api(request)
+
     def _busy(self) -> int:
         """Requests and calls that have come and are not answered."""
         return self.http.busy + (self.grpc.busy if self.grpc is not None else 0)
@@ -148,9 +158,8 @@ class AsyncModelServer:
         if not installed():
             log.warning("no gRPC API: grpcio is not installed")
             return
-        api = GrpcApi(self.manager, self.api.metrics, self.api.lane)
         server = GrpcServer(
-            api,
+            self._grpc_api,
             config.host,
             config.grpc_port,
             max_message_bytes=config.limits.body_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from tiphys.net.protobuf import bytes_field, messages, text
 from tiphys.server.certificate import own_certificate
 from tiphys.serving import Guard, serve
 from tiphys.serving.balancer import CallBalancer, Settings
+from tiphys.serving.balancer.haproxy import haproxy
 from tiphys.serving.balancer.pin import VersionPin
 
 grpc = pytest.importorskip("grpc")
@@ -179,7 +181,7 @@ def test_a_port_that_is_taken_is_told(replica: Any) -> None:
     assert told.value.code == "TIP510"
 
 
-def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: Path) -> None:
+def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: Path, driver: str) -> None:
     pytest.importorskip("tensorflow_serving")
     from tensorflow.core.framework import tensor_pb2  # of tensorflow-serving-api's TensorFlow
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -193,7 +195,7 @@ def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: 
         tensor.tensor_shape.dim.add(size=size)
     request.inputs["x"].CopyFrom(tensor)
     over, answered = threading.Event(), []
-    with serve(tmp_path, "m", port=0, grpc_port=0, replicas=2, flags=[FAKE]) as serving:
+    with serve(tmp_path, "m", port=0, grpc_port=0, replicas=2, driver=driver, flags=[FAKE]) as serving:
 
         def client() -> None:
             with grpc.insecure_channel(serving.grpc_address) as channel:
@@ -222,7 +224,27 @@ def test_replicas_are_killed_and_no_call_of_the_official_client_fails(tmp_path: 
         assert {tuple(each) for each in answered} == {(2.5, 4.5)}
 
 
-def test_the_open_inference_protocol_is_balanced_and_gets_the_version_that_is_named(tmp_path: Path) -> None:
+@pytest.mark.skipif(haproxy() is None, reason="HAProxy is not installed")
+def test_haproxy_needs_no_grpcio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "fake.json").write_text("{}")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "grpc", None)
+        with pytest.raises(ServingError) as told:
+            serve(tmp_path, "m", port=0, grpc_port=0, driver="built-in", flags=[FAKE])
+        assert told.value.code == "TIP530"
+    with (
+        serve(tmp_path, "m", port=0, grpc_port=0, replicas=1, driver="haproxy", flags=[FAKE]) as serving,
+        grpc.insecure_channel(serving.grpc_address) as channel,
+    ):
+        status = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+        assert status(bytes_field(1, bytes_field(1, b"m")), timeout=20)
+        assert not any(each.grpc_address for each in serving._replicas)
+
+
+def test_the_open_inference_protocol_is_balanced_and_gets_the_version_that_is_named(
+    tmp_path: Path, driver: str
+) -> None:
     for number, offset in ((1, 2), (2, 3)):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "fake.json").write_text(f'{{"offset": {offset}}}')
@@ -233,7 +255,7 @@ def test_the_open_inference_protocol_is_balanced_and_gets_the_version_that_is_na
     (tmp_path / "models.config").write_text(two)
     flags = [FAKE, f"--model_config_file={tmp_path / 'models.config'}"]
     with (
-        serve(tmp_path, "m", port=0, grpc_port=0, replicas=2, flags=flags) as serving,
+        serve(tmp_path, "m", port=0, grpc_port=0, replicas=2, driver=driver, flags=flags) as serving,
         grpc.insecure_channel(serving.grpc_address) as channel,
     ):
         infer = channel.unary_unary(INFER)

@@ -46,6 +46,12 @@ def test_haproxy_where_it_is_and_has_what_is_asked_for(starting: Starting) -> No
     assert error.value.code == "TIP511"
 
 
+@pytest.mark.skipif(haproxy() is None, reason="HAProxy is not installed")
+def test_grpc_where_it_is_spoken(starting: Starting) -> None:
+    assert starting("haproxy", grpc_port=0).grpc_address.startswith("127.0.0.1:")
+    assert starting("haproxy").grpc_address == starting("built-in", grpc_port=0).grpc_address == ""
+
+
 def test_without_it_the_built_in_one(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiphys.serving.balancer.driver.haproxy", lambda: None)
     monkeypatch.setattr("tiphys.serving.balancer.haproxy.haproxy", lambda: None)

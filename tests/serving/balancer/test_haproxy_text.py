@@ -22,6 +22,7 @@ def text(
         model=model,
         policy=policy,
         listener=3,
+        calls=4,
         whole="127.0.0.1:1",
         names=tmp_path / "names",
         control=tmp_path / "control",
@@ -37,8 +38,10 @@ def text(
     "word", ["plain", "it's", '"', "\\", "#x", "-m", "%[src]", "$HOME", "{x}", "a'b\"c'"]
 )
 def test_haproxy_takes_it_whatever_is_in_a_name_or_a_token(tmp_path: Path, policy: str, word: str) -> None:
-    made = text(tmp_path, policy, model=word, token=word, path=f"/v1/models/{word}").replace(
-        "fd@3", "127.0.0.1:4599"
+    made = (
+        text(tmp_path, policy, model=word, token=word, path=f"/v1/models/{word}")
+        .replace("fd@3", "127.0.0.1:4599")
+        .replace("fd@4", "127.0.0.1:4600")
     )
     (tmp_path / "c.cfg").write_text(made)
     done = subprocess.run(

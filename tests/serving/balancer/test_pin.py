@@ -65,6 +65,21 @@ def test_targets_of_a_generation(target: str, pinned: str) -> None:
     assert GENERATION.target(target) == pinned
 
 
+@pytest.mark.parametrize("pin", [PIN, GENERATION, VersionPin("grüß dich/%", 0)])
+def test_it_goes_along_in_a_header(pin: VersionPin) -> None:
+    header = pin.names["header"]
+    assert header.isascii() and " " not in header
+    found = VersionPin.of_header(header)
+    assert found is not None and (found.model, found.named) == (pin.model, pin.named)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "m/7", "m/versions/", "m/versions/-1", "m/labels/x", "m/versions/" + "9" * 99]
+)
+def test_a_header_that_is_none(text: str) -> None:
+    assert VersionPin.of_header(text) is None
+
+
 def test_messages_of_a_generation() -> None:
     predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
     method = "/tensorflow.serving.PredictionService/Predict"

@@ -17,6 +17,7 @@ from tiphys.serving.server import ModelServer
 grpc = pytest.importorskip("grpc")
 Start = Callable[..., ModelServer]
 Ask = Callable[..., bytes]
+Called = Callable[[ModelServer], str]
 
 
 @pytest.fixture
@@ -58,8 +59,8 @@ RAW = tensor() + CONTENT
 TYPED = tensor(contents=wire.bytes_field(6, NUMBERS))
 
 
-def test_server_and_model_say_what_they_are(model_server: Start, ask: Ask) -> None:
-    address = model_server(grpc_port=0).grpc_address
+def test_server_and_model_say_what_they_are(model_server: Start, called: Called, ask: Ask) -> None:
+    address = called(model_server(grpc_port=0))
     yes = b"\x08\x01"
     assert ask(address, "ServerLive") == ask(address, "ServerReady") == yes
     assert wire.text(memoryview(ask(address, "ServerMetadata")), 1) == "tiphys"
@@ -76,24 +77,23 @@ def test_server_and_model_say_what_they_are(model_server: Start, ask: Ask) -> No
         assert check(wire.bytes_field(1, SERVICE.encode()), timeout=20) == yes
 
 
-def test_an_answer_is_raw_where_the_question_was(model_server: Start, ask: Ask) -> None:
+def test_an_answer_is_raw_where_the_question_was(model_server: Start, called: Called, ask: Ask) -> None:
     server = model_server(grpc_port=0)
+    address = called(server)
     expected = struct.pack("<3f", 2.5, 3, 4.5)
     for body, is_raw in ((RAW, True), (TYPED, False)):
-        answer = memoryview(
-            ask(server.grpc_address, "ModelInfer", of(version="1") + wire.bytes_field(3, b"42") + body)
-        )
+        answer = memoryview(ask(address, "ModelInfer", of(version="1") + wire.bytes_field(3, b"42") + body))
         assert [wire.text(answer, each) for each in (1, 2, 3)] == ["m", "1", "42"]
         (output,) = wire.messages(answer, 5)
         assert (wire.text(output, 1), wire.text(output, 2)) == ("y", "FP32")
         raw = [bytes(each) for each in wire.messages(answer, 6)]
         typed = [bytes(each) for each in wire.messages(output, 5)]
         assert (raw, typed) == (([expected], []) if is_raw else ([], [wire.bytes_field(6, expected)]))
-    assert wire.text(memoryview(ask(server.grpc_address, "ModelInfer", of() + RAW)), 2) == "1"
+    assert wire.text(memoryview(ask(address, "ModelInfer", of() + RAW)), 2) == "1"
 
 
-def test_outputs_and_the_signature_may_be_chosen(model_server: Start, ask: Ask) -> None:
-    address = model_server(grpc_port=0).grpc_address
+def test_outputs_and_the_signature_may_be_chosen(model_server: Start, called: Called, ask: Ask) -> None:
+    address = called(model_server(grpc_port=0))
     text = tensor("text", "BYTES", (1,), wire.bytes_field(8, b"\xff"))
     whole = tensor("whole", "INT64", (1,), wire.bytes_field(3, wire.varint(-1)))
     body = of() + signature("echo") + text + whole
@@ -127,8 +127,10 @@ def test_outputs_and_the_signature_may_be_chosen(model_server: Start, ask: Ask) 
         ("ModelStreamInfer", b"", "UNIMPLEMENTED", "Method not found!"),
     ],
 )  # fmt: skip
-def test_errors(model_server: Start, ask: Ask, method: str, data: bytes, code: str, part: str) -> None:
-    address = model_server(grpc_port=0).grpc_address
+def test_errors(
+    model_server: Start, called: Called, ask: Ask, method: str, data: bytes, code: str, part: str
+) -> None:
+    address = called(model_server(grpc_port=0))
     with pytest.raises(grpc.RpcError) as caught:
         ask(address, method, data)
     told: Any = caught.value
@@ -136,9 +138,11 @@ def test_errors(model_server: Start, ask: Ask, method: str, data: bytes, code: s
     assert ask(address, "ModelInfer", of() + RAW)  # which has harmed nobody
 
 
-def test_an_error_that_names_very_much_ends_no_connection(model_server: Start, ask: Ask) -> None:
+def test_an_error_that_names_very_much_ends_no_connection(
+    model_server: Start, called: Called, ask: Ask
+) -> None:
     """Of more than a client's library takes in its headers it gives up the connection, with all calls on it."""
-    address = model_server(grpc_port=0).grpc_address
+    address = called(model_server(grpc_port=0))
     long = "grüß\n" * 100_000
     for data in (of(long) + RAW, of() + signature(long) + RAW, of() + tensor(long), of(version=long) + RAW):
         with pytest.raises(grpc.RpcError) as caught:
@@ -147,8 +151,8 @@ def test_an_error_that_names_very_much_ends_no_connection(model_server: Start, a
         assert told.code().name in ("NOT_FOUND", "INVALID_ARGUMENT") and "grüß" in told.details()
 
 
-def test_large_messages_are_answered(model_server: Start, ask: Ask) -> None:
-    address = model_server(grpc_port=0).grpc_address
+def test_large_messages_are_answered(model_server: Start, called: Called, ask: Ask) -> None:
+    address = called(model_server(grpc_port=0))
     count = 300_000
     text = tensor("text", "BYTES", (1,), wire.bytes_field(8, b"a"))
     numbers = b"".join(wire.varint(each) for each in range(1000, count + 1000))
@@ -165,12 +169,13 @@ def test_large_messages_are_answered(model_server: Start, ask: Ask) -> None:
         ask(address, "ModelInfer", of() + signature("echo") + text + wrong)
 
 
-def test_answers_and_errors_are_counted(model_server: Start, ask: Ask) -> None:
+def test_answers_and_errors_are_counted(model_server: Start, called: Called, ask: Ask) -> None:
     server = model_server(grpc_port=0)
-    ask(server.grpc_address, "ModelInfer", of() + RAW)
+    address = called(server)
+    ask(address, "ModelInfer", of() + RAW)
     for data in (of(), of() + tensor("z"), of("other") + RAW):
         with pytest.raises(grpc.RpcError):
-            ask(server.grpc_address, "ModelInfer", data)
+            ask(address, "ModelInfer", data)
 
     async def page() -> str:
         assert server._server is not None
@@ -182,19 +187,21 @@ def test_answers_and_errors_are_counted(model_server: Start, ask: Ask) -> None:
     assert 'API="Infer",entrypoint="GRPC"' in counted and '"other"' not in counted
 
 
-def test_the_callers_deadline_counts(model_server: Start, add_version: Callable[..., Path], ask: Ask) -> None:
+def test_the_callers_deadline_counts(
+    model_server: Start, called: Called, add_version: Callable[..., Path], ask: Ask
+) -> None:
     add_version(1, delay=1.0)
-    address = model_server(grpc_port=0).grpc_address
+    address = called(model_server(grpc_port=0))
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(f"/{SERVICE}/ModelInfer")(of() + RAW, timeout=0.1)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED  # type: ignore[attr-defined]
 
 
-def test_a_client_of_triton(model_server: Start) -> None:
+def test_a_client_of_triton(model_server: Start, called: Called) -> None:
     client = pytest.importorskip("tritonclient.grpc")
     import numpy as np
 
-    triton = client.InferenceServerClient(model_server(grpc_port=0).grpc_address)
+    triton = client.InferenceServerClient(called(model_server(grpc_port=0)))
     assert triton.is_server_live() and triton.is_server_ready()
     assert triton.is_model_ready("m") and triton.is_model_ready("m", "1")
     assert not triton.is_model_ready("other") and not triton.is_model_ready("m", "9")

@@ -1,6 +1,8 @@
 """gRPC, balanced by call: a client keeps one connection, and its calls go to all replicas. (A Service of Kubernetes
 balances connections, so a client of one sees one replica.)
 
+HAProxy does the same for less (:mod:`tiphys.serving.balancer.haproxy`); this is for where it is not installed.
+
 Messages are not read: any unary call of any service is passed on, with its metadata and its deadline. Needs grpcio.
 """
 
@@ -18,6 +20,7 @@ from tiphys.serving.balancer.core import HELD, Settings
 from tiphys.serving.balancer.endpoint import Endpoint, Endpoints, parse_endpoints, pick
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.balancer.policy import Policy, key_of, make_policy
+from tiphys.serving.balancer.repeatable import is_safe_rpc
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -34,13 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CallBalancer"]
 
-# they change nothing, so one of which a replica has died is tried on another
-_SAFE = frozenset(
-    (
-        "Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus",
-        "ModelInfer", "ModelMetadata", "ModelReady", "ServerLive", "ServerMetadata", "ServerReady",
-    )
-)  # fmt: skip
 _RESERVED = ("grpc-", ":", "te", "content-type", "user-agent")  # written anew
 
 
@@ -225,7 +221,7 @@ class CallBalancer:
 
     async def _offer(self, method: str, data: bytes, context: Any, key: bytes) -> bytes:
         loop = asyncio.get_running_loop()
-        may_repeat = method.rpartition("/")[2] in _SAFE
+        may_repeat = is_safe_rpc(method)
         left = context.time_remaining()
         until = loop.time() + min(
             self._settings.timeout, left if left is not None else self._settings.timeout

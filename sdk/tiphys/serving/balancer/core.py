@@ -11,8 +11,11 @@ from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_
 from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endpoints, pick
 from tiphys.serving.balancer.policy import Policy, key_of, make_policy
+from tiphys.serving.balancer.repeatable import asks_model, may_repeat
 from tiphys.serving.balancer.shadow import Shadow
 from tiphys.serving.guard import Guard
+from tiphys.serving.model.servable import Code
+from tiphys.serving.rpc.frames import PIN_HEADER, is_call, refusal
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.endpoint import Endpoints
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
         endpoints: list[EndpointStats]
 
 
-__all__ = ["HELD", "SAFE_CALLS", "SAFE_METHODS", "AsyncBalancer", "Settings"]
+__all__ = ["HELD", "AsyncBalancer", "Settings"]
 
 HELD = 0.05
 """Seconds between two looks whether there is a replica now, for what is held."""
@@ -55,11 +58,32 @@ _DROP = frozenset(
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
+        PIN_HEADER,  # which is ours to say
     )
 )
-SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
-SAFE_CALLS = (":predict", ":classify", ":regress", "/infer")
-"""Ends of paths: these change nothing either."""
+_CODES = {
+    401: Code.UNAUTHENTICATED,
+    502: Code.UNAVAILABLE,
+    503: Code.UNAVAILABLE,
+    504: Code.DEADLINE_EXCEEDED,
+}
+
+
+class _RefusedError(Exception):
+    """There is no answer of a replica."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+    def response(self, request: HttpRequest) -> HttpResponse:
+        """As whoever asked reads it."""
+        if is_call(request):
+            return refusal(_CODES[self.status], self.message)
+        response = error_response(self.status, self.message)
+        if self.status == 401:
+            response.headers = (*response.headers, (b"WWW-Authenticate", b"Bearer"))
+        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +211,16 @@ class AsyncBalancer:
 
     # ---- requests
     async def _handle(self, request: HttpRequest) -> HttpResponse:
-        if not self.settings.guard.admits(request):
-            refusal = error_response(401, "a token is needed: Authorization: Bearer TOKEN")
-            refusal.headers = (*refusal.headers, (b"WWW-Authenticate", b"Bearer"))
-            return refusal
-        self.requests += 1
-        response = await self._forward(request)
-        if response.status >= 500:
-            self.errors += 1
-        return response
+        try:
+            if not self.settings.guard.admits(request):
+                raise _RefusedError(401, "a token is needed: Authorization: Bearer TOKEN")
+            self.requests += 1
+            response = await self._forward(request)
+            self.errors += response.status >= 500
+            return response
+        except _RefusedError as error:
+            self.errors += error.status >= 500
+            return error.response(request)
 
     async def _forward(self, request: HttpRequest) -> HttpResponse:
         with self.pin or contextlib.nullcontext() as pin:
@@ -203,26 +228,25 @@ class AsyncBalancer:
 
     async def _forward_to(self, request: HttpRequest, pin: VersionPin | None) -> HttpResponse:
         loop = asyncio.get_running_loop()
-        may_repeat = request.method in SAFE_METHODS or request.path.lower().endswith(SAFE_CALLS)
-        head_only = request.method == "HEAD"
+        repeatable, head_only = may_repeat(request), request.method == "HEAD"
         data = _encode(request, pin)
         key = key_of(self.policy, request)
         until = loop.time() + self.settings.hold
         while True:
-            answer = await self._offer(data, key, may_repeat=may_repeat, head_only=head_only)
+            answer = await self._offer(data, key, repeatable=repeatable, head_only=head_only)
             if isinstance(answer, HttpResponse):
-                if request.path.lower().endswith(SAFE_CALLS):
+                if asks_model(request):
                     self.shadow.copy(data)
                 return answer
             if loop.time() >= until:
                 break
             await asyncio.sleep(HELD)
         if not self._endpoints:
-            return error_response(503, f"No endpoint available for {self.host}:{self.port}")
-        return error_response(503, f"No endpoint answered for {self.host}:{self.port}; last: {answer}")
+            raise _RefusedError(503, f"No endpoint available for {self.host}:{self.port}")
+        raise _RefusedError(503, f"No endpoint answered for {self.host}:{self.port}; last: {answer}")
 
     async def _offer(
-        self, data: bytes, key: bytes, *, may_repeat: bool, head_only: bool
+        self, data: bytes, key: bytes, *, repeatable: bool, head_only: bool
     ) -> HttpResponse | str:
         """Try one replica after the other. The answer, or why none took it: it may be offered once more."""
         loop = asyncio.get_running_loop()
@@ -248,14 +272,14 @@ class AsyncBalancer:
                 reason = f"{endpoint.address}: {error.reason}"
                 if error.timeout:
                     endpoint.failed(loop.time())
-                    return error_response(504, f"No answer in time from {reason}")
-                if error.reused and not error.answered and may_repeat:
+                    raise _RefusedError(504, f"No answer in time from {reason}") from None
+                if error.reused and not error.answered and repeatable:
                     again = endpoint  # most likely an idle connection that was closed meanwhile
                     continue
                 endpoint.failed(loop.time())
                 tried.add(endpoint)
-                if not may_repeat:
-                    return error_response(502, f"The replica broke off: {reason}")
+                if not repeatable:
+                    raise _RefusedError(502, f"The replica broke off: {reason}") from None
             else:
                 if response.status in (500, 502, 503):
                     endpoint.failed(loop.time())
@@ -302,6 +326,8 @@ def _encode(request: HttpRequest, pin: VersionPin | None) -> bytes:
             forwarded = value + b", " + forwarded
         elif name not in drop:
             parts.append(b"%s: %s\r\n" % (name, value))
+    if pin is not None and is_call(request):
+        parts.append(b"%s: %s\r\n" % (PIN_HEADER, pin.names["header"].encode()))
     if forwarded:
         parts.append(b"x-forwarded-for: %s\r\n" % forwarded)
     if request.body or request.method in ("POST", "PUT", "PATCH"):

@@ -30,6 +30,11 @@ class HttpDriver(Protocol):
         """Where it listens."""
         ...
 
+    @property
+    def grpc_address(self) -> str:
+        """``HOST:PORT`` of gRPC; empty for one that does not answer it."""
+        ...
+
     def set_endpoints(self, endpoints: Endpoints) -> None: ...
 
     def pin(self, pin: VersionPin | None) -> None: ...
@@ -48,10 +53,11 @@ def start_driver(
     policy: str = "round-robin",
     replicas: int = 1,
     settings: Settings | None = None,
+    grpc_port: int | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> HttpDriver:
     """Balance for ``model`` at this address; it is bound when this returns. ``report`` is told which it is where
-    there is a choice.
+    there is a choice. ``grpc_port``: of gRPC, which HAProxy answers, and the built-in one leaves to others.
 
     Raises ServingError TIP510 (cannot listen), TIP511 (unknown driver, or a policy that it has not), TIP531 (HAProxy
     was asked for, and does not start).
@@ -66,7 +72,9 @@ def start_driver(
     # a replica that is replaced has its place beside the new one for a while
     fits = policy in POLICIES and 2 * replicas <= SLOTS
     if driver == "haproxy" or (driver == "auto" and fits and haproxy()):
-        front = HaproxyBalancer(host, port, model=model, policy=policy, health_path=path, settings=settings)
+        front = HaproxyBalancer(
+            host, port, model=model, policy=policy, health_path=path, settings=settings, grpc_port=grpc_port
+        )
         try:
             front.start()
         except ServingError as error:

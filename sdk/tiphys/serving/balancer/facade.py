@@ -106,6 +106,11 @@ class Balancer:
         guarded = self._settings is not None and self._settings.guard.tls is not None
         return f"http{'s' if guarded else ''}://{self.host}:{self.port}"
 
+    @property
+    def grpc_address(self) -> str:
+        """Empty: gRPC is :class:`CallBalancer`'s."""
+        return ""
+
     def start(self) -> Balancer:
         """Listen. It is bound when this returns."""
         if self._core is not None:

@@ -2,7 +2,7 @@
 
 It takes what is small and common by itself. What it cannot do as the built-in balancer does, it hands to that one,
 which stands behind it: what may not run twice, a body that it could not send a second time, and everything while no
-replica is ready, which is held.
+replica is ready, which is held. Of gRPC it ends HTTP/2, and the replicas get each call as a request.
 Endpoints, weights and the version that is named change while it runs, by its runtime API (HAProxy Management Guide,
 9.3); no connection is closed for that.
 """
@@ -31,7 +31,7 @@ from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.core import Settings
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address, parse_endpoints
 from tiphys.serving.balancer.facade import Balancer
-from tiphys.serving.balancer.haproxy_text import BACKENDS, SLOTS, UNNAMED, configuration
+from tiphys.serving.balancer.haproxy_text import BACKENDS, FRONTENDS, SLOTS, UNNAMED, configuration
 from tiphys.serving.balancer.pin import PLACES
 from tiphys.serving.guard import Guard
 
@@ -48,7 +48,7 @@ _ANSWER = 10.0  # seconds
 _SAID = 1024 * 1024  # bytes of what it said that are kept
 _LOOK = 0.1  # seconds between two looks whether it lives, and whether a version is done with
 # while it waits, a line is "end well", and the end of the file that whoever started it has ended, in whatever way
-_START = 'exec 4<&0; (read -r _ <&4 || kill -USR1 $$) & exec 4<&-; exec "$@" </dev/null'
+_START = 'exec {0}<&0; (read -r _ <&{0} || kill -USR1 $$) & exec {0}<&-; exec "$@" </dev/null'
 
 
 def haproxy() -> str | None:
@@ -62,6 +62,8 @@ def haproxy() -> str | None:
 class HaproxyBalancer:
     """As :class:`Balancer`, for one model; all methods may be called from any thread.
 
+    ``grpc_port``: it answers gRPC there, too, which the replicas get as HTTP/1.1
+    (:mod:`tiphys.serving.rpc.over_http`); None: it does not.
     ``policy`` is ``"round-robin"`` or ``"least-request"``. At most :data:`SLOTS` endpoints. An answer that a replica
     breaks off in its middle reaches the client as it is: it is not held.
 
@@ -78,16 +80,22 @@ class HaproxyBalancer:
         policy: str = "round-robin",
         health_path: str | None = None,
         settings: Settings | None = None,
+        grpc_port: int | None = None,
     ) -> None:
-        self.host, self._port, self._model = host, port, model
+        self.host, self._model = host, model
+        self._ports = [port] if grpc_port is None else [port, grpc_port]
         self._policy, self._health_path = policy, health_path
         self._settings = settings or Settings()
         self._program = haproxy() or ""
         guard = self._settings.guard
         # TLS ends before it; nobody comes to it by itself without the token
-        inner = replace(self._settings, guard=Guard(None, guard.token))
+        inner = replace(
+            self._settings,
+            guard=Guard(None, guard.token),
+            limits=replace(self._settings.limits, refused_late=True),
+        )
         self._whole = Balancer("127.0.0.1", 0, policy=policy, health_path=health_path, settings=inner)
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []  # of HTTP and, where it is answered, of gRPC
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
         self._lock = threading.RLock()
@@ -103,11 +111,19 @@ class HaproxyBalancer:
 
     @property
     def port(self) -> int:
-        return int(self._listener.getsockname()[1]) if self._listener is not None else self._port
+        return self._listening()[0]
 
     @property
     def url(self) -> str:
         return f"http{'s' if self._settings.guard.tls is not None else ''}://{self.host}:{self.port}"
+
+    @property
+    def grpc_address(self) -> str:
+        """``HOST:PORT`` of gRPC; empty without."""
+        return "".join(f"{self.host}:{port}" for port in self._listening()[1:])
+
+    def _listening(self) -> list[int]:
+        return [int(each.getsockname()[1]) for each in self._listeners] or self._ports
 
     @property
     def pid(self) -> int:
@@ -116,15 +132,13 @@ class HaproxyBalancer:
 
     def start(self) -> HaproxyBalancer:
         """Listen. It is bound when this returns."""
-        if self._listener is not None:
+        if self._listeners:
             return self
-        try:
-            family = socket.getaddrinfo(self.host, self._port, type=socket.SOCK_STREAM)[0][0]
-            listener = socket.create_server((self.host, self._port), family=family, backlog=1024)
-        except OSError as error:
-            raise cannot_listen(self.host, self._port, error) from error
+        with contextlib.ExitStack() as stack:
+            made = [stack.enter_context(_listen(self.host, port)) for port in self._ports]
+            stack.pop_all()
         self._folder = Path(tempfile.mkdtemp(prefix="tiphys-haproxy-"))
-        self._listener = listener
+        self._listeners = made
         self._whole.start()
         try:
             with self._lock:
@@ -173,7 +187,7 @@ class HaproxyBalancer:
         with self._lock:
             slots = {number: address for address, number in self._slots.items()}
             rows = self._rows() if self._process is not None else []
-        front = next((row for row in rows if row["svname"] == "FRONTEND"), {})
+        fronts = [row for row in rows if row["svname"] == "FRONTEND" and row["# pxname"] in FRONTENDS]
         known: dict[str, EndpointStats] = {each["address"]: each for each in inner["endpoints"]}
         retries = inner["retries"]
         for row in rows:
@@ -197,17 +211,17 @@ class HaproxyBalancer:
                 known[address]["requests"] -= requests
                 known[address]["failures"] -= failures
         return {
-            "requests": int(front.get("req_tot") or 0),
-            "errors": int(front.get("hrsp_5xx") or 0),
+            "requests": sum(int(each["req_tot"] or 0) for each in fronts),
+            "errors": sum(int(each["hrsp_5xx"] or 0) for each in fronts),
             "retries": retries,
-            "connections": int(front.get("scur") or 0),
+            "connections": sum(int(each["scur"] or 0) for each in fronts),
             "shadow": inner["shadow"],
             "endpoints": [*known.values()],
         }
 
     def stop(self, drain_seconds: float = 10.0) -> bool:
         """Drain and close. True when no request had to be cut off."""
-        if self._listener is None:
+        if not self._listeners:
             return True
         self._stopping.set()
         if self._watcher.is_alive():
@@ -215,7 +229,8 @@ class HaproxyBalancer:
         clean = True
         with self._lock:
             process, self._process = self._process, None
-            self._listener.close()
+            for each in self._listeners:
+                each.close()
             if process is not None:
                 clean = _end(process, drain_seconds)
         clean = self._whole.stop(drain_seconds) and clean
@@ -236,7 +251,7 @@ class HaproxyBalancer:
 
     def _begin(self) -> None:
         """Start it with what holds now."""
-        assert self._listener is not None
+        descriptors = [each.fileno() for each in self._listeners]
         names = self._folder / "names"
         names.write_text("".join(f"{key} {value}\n" for key, value in self._names_now().items()))
         guard = self._settings.guard
@@ -251,7 +266,8 @@ class HaproxyBalancer:
             configuration(
                 model=self._model,
                 policy=self._policy,
-                listener=self._listener.fileno(),
+                listener=descriptors[0],
+                calls=descriptors[1] if len(descriptors) > 1 else None,
                 whole=f"127.0.0.1:{self._whole.port}",
                 names=names,
                 control=self._control,
@@ -263,15 +279,16 @@ class HaproxyBalancer:
         self._control.unlink(missing_ok=True)
         said = self._folder / "said"
         command = [self._program, "-db", "-f", str(text)]
+        free = next(each for each in range(3, 10) if each not in descriptors)  # a shell's have one digit
         try:
             said.unlink(missing_ok=True)
             with said.open("ab") as output:
                 self._process = subprocess.Popen(
-                    ["/bin/sh", "-c", _START, "haproxy", *command],
+                    ["/bin/sh", "-c", _START.format(free), "haproxy", *command],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
-                    pass_fds=[self._listener.fileno()],
+                    pass_fds=descriptors,
                     start_new_session=True,
                 )
         except OSError as error:
@@ -321,9 +338,9 @@ class HaproxyBalancer:
             if pin is not None:
                 pin.__exit__()
         self._done_with.clear()
-        if self._listener is not None:
-            self._listener.close()
-        self._listener = None
+        for each in self._listeners:
+            each.close()
+        self._listeners = []
         self._whole.stop(0.0)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -414,6 +431,14 @@ _REFUSALS = ("Unknown", "No such", "Invalid", "Malformed", "Require", "Can't", "
 
 def _failures(row: Mapping[str, str]) -> int:
     return int(row["econ"] or 0) + int(row["eresp"] or 0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise cannot_listen(host, port, error) from error
 
 
 def _numbers(host: str, port: int) -> str:

@@ -9,16 +9,19 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.core import SAFE_CALLS, SAFE_METHODS
 from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
+from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS, SAFE_RPCS
+from tiphys.serving.model.servable import Code
+from tiphys.serving.rpc.frames import CONTENT_TYPE, PIN_HEADER
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
 
-__all__ = ["BACKENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
+__all__ = ["BACKENDS", "FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
 
 BACKENDS = ("a", "b", "c")
 """Each has all replicas and names a version of its own, so that what is on its way of a version is counted."""
+FRONTENDS = ("front", "calls")
 SLOTS = 64
 UNNAMED = "-"
 POLICIES = {"round-robin": "roundrobin", "least-request": "random(2)"}
@@ -31,6 +34,7 @@ def configuration(
     model: str,
     policy: str,
     listener: int,
+    calls: int | None,
     whole: str,
     names: Path,
     control: Path,
@@ -38,9 +42,9 @@ def configuration(
     certificate: Path | None,
     settings: Settings,
 ) -> str:
-    """The text of its file. ``listener``: the descriptor of a socket that listens; ``whole``: the address of the
-    balancer that holds requests whole; ``names``: the map of which backend is asked, and which version each one names.
-    Raises ServingError TIP511 for a policy that it has not."""
+    """The text of its file. ``listener`` and ``calls``: the descriptors of sockets that listen, for HTTP and for gRPC;
+    ``whole``: the address of the balancer that holds requests whole; ``names``: the map of which backend is asked, and
+    which version each one names. Raises ServingError TIP511 for a policy that it has not."""
     if policy not in POLICIES:
         raise ServingError(
             "TIP511",
@@ -48,7 +52,7 @@ def configuration(
             fix=f"Use one of: {', '.join(POLICIES)}; or the built-in driver.",
         )
     limits = settings.limits
-    tls = f" ssl crt {_word(str(certificate))} ssl-min-ver TLSv1.2 alpn http/1.1" if certificate else ""
+    tls = f" ssl crt {_word(str(certificate))} ssl-min-ver TLSv1.2 alpn " if certificate else ""
     lines = [
         "global",
         "  nbthread 1",  # the cores are the replicas'
@@ -67,36 +71,46 @@ def configuration(
         "  option redispatch 1",
         "  option forwardfor",
         *(f"  {_error(status, text)}" for status, text in _ERRORS.items()),
-        "frontend front",
-        f"  bind fd@{listener}{tls}",
-        "  stick-table type ipv6 size 100k expire 10m store conn_cur",
-        "  tcp-request connection track-sc0 src",
-        f"  tcp-request connection reject if {{ sc0_conn_cur gt {int(limits.connections * limits.client_share)} }}",
     ]
-    if token := settings.guard.token:
-        body = _word(error_body("a token is needed: Authorization: Bearer TOKEN").decode())
-        lines += [
-            f"  http-request return status 401 content-type application/json string {body} hdr WWW-Authenticate Bearer"
-            f" unless {{ http_auth_bearer -m str -- {_word(token)} }}"
-        ]
-    lines += [
-        f"  acl repeatable method {' '.join(sorted(SAFE_METHODS))}",
-        f"  acl repeatable path_end -i {' '.join(SAFE_CALLS)}",
-        f"  acl large req.body_size gt {_LARGE}",
-        "  acl large req.hdr(transfer-encoding) -m found",
-        # what is sent again must be there whole when it is sent first
-        f"  http-request wait-for-body time {_ms(limits.body_grace)} if !large repeatable",
-        "  use_backend whole if large or !repeatable",
-        f"  use_backend %[str(now),map_str({names},{BACKENDS[0]})]",
-        "backend whole",
-        f"  server whole {whole}",
-    ]
+    body = _word(error_body(_NO_TOKEN).decode())
+    lines += _frontend(
+        FRONTENDS[0],
+        f"fd@{listener}{tls}{'http/1.1' if tls else ''}",
+        settings,
+        names,
+        refused=f"status 401 content-type application/json string {body} hdr WWW-Authenticate Bearer",
+        special=[
+            f"  acl repeatable method {' '.join(sorted(SAFE_METHODS))}",
+            f"  acl repeatable path_end -i {' '.join(SAFE_ENDS)}",
+            "  acl large req.hdr(transfer-encoding) -m found",
+        ],
+    )
+    if calls is not None:
+        lines += _frontend(
+            FRONTENDS[1],
+            f"fd@{calls}{tls}{'h2' if tls else ''} proto h2",
+            settings,
+            names,
+            refused=_refused(Code.UNAUTHENTICATED, _NO_TOKEN),
+            special=[
+                "  http-request return status 415 content-type text/plain string 'gRPC is spoken here' "
+                f"unless {{ req.hdr(content-type) -m beg {CONTENT_TYPE} }}",
+                f"  acl repeatable path_end {' '.join(f'/{each}' for each in sorted(SAFE_RPCS))}",
+                # an answer without a body that is made here has no type of its own
+                f"  http-after-response set-header content-type {CONTENT_TYPE} if {{ res.hdr(grpc-status) -m found }}",
+                # of a request that is refused while it is sent
+                f"  http-response return {_refused(Code.RESOURCE_EXHAUSTED, 'The message is too large.')}"
+                " if { status 413 }",
+            ],
+        )
+    lines += ["backend whole", f"  server whole {whole}"]
     for backend in BACKENDS:
         lines += [
             f"backend {backend}",
             f"  balance {POLICIES[policy]}",
             "  retry-on conn-failure empty-response",
             *_renamed(model, backend, names),
+            *_pinned(backend, names),
             f"  server whole {whole} backup",
             *(
                 [f"  option httpchk GET {_word(health_path)}", "  http-check expect status 200"]
@@ -109,6 +123,40 @@ def configuration(
             f"  server-template r 1-{SLOTS} 127.0.0.1:9",
         ]
     return "\n".join(lines) + "\n"
+
+
+_NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"
+
+
+def _frontend(
+    name: str, bind: str, settings: Settings, names: Path, *, refused: str, special: list[str]
+) -> list[str]:
+    """One way in. ``refused``: the answer to who has no token; ``special``: what may be sent twice, as the acl
+    ``repeatable``, and more."""
+    limits, token = settings.limits, settings.guard.token
+    most = int(limits.connections * limits.client_share)
+    guarded = [
+        f"  http-request return {refused} unless {{ http_auth_bearer -m str -- {_word(token)} }}",
+    ]
+    return [
+        f"frontend {name}",
+        f"  bind {bind}",
+        "  stick-table type ipv6 size 100k expire 10m store conn_cur",
+        "  tcp-request connection track-sc0 src",
+        f"  tcp-request connection reject if {{ sc0_conn_cur gt {most} }}",
+        *(guarded if token else []),
+        *special,
+        f"  acl large req.body_size gt {_LARGE}",
+        # what is sent again must be there whole when it is sent first
+        f"  http-request wait-for-body time {_ms(limits.body_grace)} if !large repeatable",
+        "  use_backend whole if large or !repeatable",
+        f"  use_backend %[str(now),map_str({names},{BACKENDS[0]})]",
+    ]
+
+
+def _refused(code: Code, message: str) -> str:
+    """A call that failed, as it is returned."""
+    return f"status 200 hdr grpc-status {code.value} hdr grpc-message {_word(message)}"
 
 
 _ERRORS = {
@@ -146,6 +194,17 @@ def _renamed(model: str, backend: str, names: Path) -> list[str]:
                 f"  http-request replace-path {_word(f'^({place})({verbs})$')} {_word(fresh)} unless no_{key}"
             )
     return lines
+
+
+def _pinned(backend: str, names: Path) -> list[str]:
+    """Rules that say it with a call of gRPC, whose body has what it names."""
+    header, value = PIN_HEADER.decode(), f"str({backend}.header),map_str({names},{UNNAMED})"
+    return [
+        f"  acl no_header {value} -m str -- {UNNAMED}",
+        f"  acl call req.hdr(content-type) -m beg {CONTENT_TYPE}",
+        f"  http-request del-header {header}",
+        f"  http-request set-header {header} %[{value}] if call !no_header",
+    ]
 
 
 def _ms(seconds: float) -> str:

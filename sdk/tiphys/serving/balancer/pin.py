@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
-from urllib.parse import quote
+from functools import lru_cache
+from urllib.parse import quote, unquote
 
 from tiphys.net.protobuf import MOST, WireError, bytes_field, few_fields, int_field
 from tiphys.serving.model.servable import ModelError
@@ -19,9 +20,10 @@ from tiphys.serving.rpc.messages import ModelSpec
 
 __all__ = ["LABEL", "OPEN_VERBS", "PLACES", "VERBS", "VersionPin", "labelled_places"]
 
-PLACES = ("place", "open", "ending")
+PLACES = ("place", "open", "ending", "header")
 """What a pin names in a path: to who names nothing, to who does so by the Open Inference Protocol, and behind the label
-of who names one."""
+of who names one; and the whole of it in one word, for :data:`tiphys.serving.rpc.frames.PIN_HEADER`."""
+_HEADER = re.compile("([^/]+)/(?:versions/([0-9]{1,19})|labels/(@[0-9]{1,19}))")
 LABEL = re.compile(r"[A-Za-z][^/:@]*")
 """An alias of the registry, and no generation of one."""
 VERBS = (":predict", ":classify", ":regress", "/metadata")
@@ -44,8 +46,9 @@ class VersionPin:
             "place": f"{'labels' if labelled else 'versions'}/{named}",
             "open": f"versions/{named}",
             "ending": str(named) if labelled else "",
+            "header": f"{quote(model, safe='')}/{'labels' if labelled else 'versions'}/{named}",
         }
-        """What comes into a path: of :data:`PLACES`."""
+        """What is named: of :data:`PLACES`."""
         self._spec = (
             bytes_field(4, str(named).encode()) if labelled else bytes_field(2, int_field(1, int(named)))
         )
@@ -58,6 +61,13 @@ class VersionPin:
             for verb in verbs
         }
         self._labelled = [re.compile(f"({place})({verbs})") for place, verbs in labelled_places(models)]
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of_header(text: str) -> VersionPin | None:
+        """From what a header says; None for what is none."""
+        found = _HEADER.fullmatch(text)
+        return VersionPin(unquote(found[1]), int(found[2]) if found[2] else found[3]) if found else None
 
     def __enter__(self) -> VersionPin:
         """For as long as a request is on its way."""

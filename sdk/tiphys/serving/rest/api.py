@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import re
 import time
-import zlib
 from collections.abc import Awaitable, Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
+from tiphys.net.compressed import unpacked
 from tiphys.serving.model.inference import asked_version
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
@@ -241,20 +239,12 @@ class RestApi:
         """The body of a request. Raises ModelError INVALID_ARGUMENT."""
         if (request.header(b"content-encoding") or b"").lower() != b"gzip":
             return request.body
-        # a few bytes may become very many; it leaves the interpreter's lock to others
-        return await asyncio.to_thread(self._unzipped, request.body)
-
-    def _unzipped(self, sent: bytes) -> bytes:
-        try:
-            with gzip.GzipFile(fileobj=BytesIO(sent)) as stream:
-                body = stream.read(self.max_body_bytes + 1)
-        except (OSError, EOFError, zlib.error) as error:
+        try:  # it leaves the interpreter's lock to others
+            return await asyncio.to_thread(unpacked, request.body, "gzip", self.max_body_bytes)
+        except ValueError as error:
             raise ModelError(Code.INVALID_ARGUMENT, f"Failed to uncompress the request: {error}") from None
-        if len(body) > self.max_body_bytes:
-            raise ModelError(
-                Code.INVALID_ARGUMENT, f"Request body is larger than {self.max_body_bytes} bytes."
-            )
-        return body
+        except OverflowError as error:
+            raise ModelError(Code.INVALID_ARGUMENT, f"Request body is {error}.") from None
 
 
 def _signature(signatures: Mapping[str, Signature], asked: str) -> Signature:

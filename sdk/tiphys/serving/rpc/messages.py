@@ -127,12 +127,17 @@ class ModelSpec:
         # of a message that comes several times the parts are merged, which is what they are when they are put together
         found = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
         version, label = None, None
+        names = {1: "", 3: ""}
         for key, value in few_fields(found, MOST):
-            if key == 2 and isinstance(value, memoryview):
+            if not isinstance(value, memoryview):
+                continue
+            if key == 2:
                 version, label = number(value, 1), None
-            elif key == 4 and isinstance(value, memoryview):
+            elif key == 4:
                 version, label = None, bytes(value).decode("utf-8", "replace")
-        return cls(text(found, 1), version, label, text(found, 3))
+            elif key in names:
+                names[key] = bytes(value).decode("utf-8", "replace")
+        return cls(names[1], version, label, names[3])
 
 
 def _write_spec(name: str, version: int, signature: str) -> bytes:

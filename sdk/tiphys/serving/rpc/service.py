@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote_from_bytes
 
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
@@ -27,13 +26,13 @@ from tiphys.serving.rest.examples import Classify, Regress
 from tiphys.serving.rest.lane import HUGE, Lane
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
+from tiphys.serving.rpc.frames import said
 from tiphys.serving.rpc.inference import SERVICE, InferenceApi
 from tiphys.serving.rpc.plans import inference_plans
 
-__all__ = ["GrpcApi", "GrpcServer", "installed"]
+__all__ = ["HEALTH", "GrpcApi", "GrpcServer", "Handler", "answered", "installed"]
 
-_SAID = 6000  # bytes, percent-encoded, of the 8192 that headers may have
-_PRINTABLE = bytes(each for each in range(32, 127) if each != ord("%"))
+HEALTH = "grpc.health.v1.Health"
 T = TypeVar("T")
 Handler = Callable[[bytes, float | None], Awaitable[bytes]]
 
@@ -66,6 +65,7 @@ class GrpcApi:
                 "HandleReloadConfigRequest": self.reload,
             },
             SERVICE: self._inference.calls(),
+            HEALTH: {"Check": self.check},
         }
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
@@ -159,6 +159,17 @@ class GrpcApi:
         await self.manager.reconfigure(messages.reload_request(data))
         return messages.OK_STATUS
 
+    async def check(self, data: bytes, timeout: float | None) -> bytes:
+        """Of gRPC's health service."""
+        if (status := self.serving(data)) != 1:
+            raise ModelError(Code.NOT_FOUND, "unknown service")
+        return int_field(1, status)
+
+    def serving(self, data: bytes) -> int:
+        """1 SERVING, 3 SERVICE_UNKNOWN (health.proto). The empty name means the server as a whole."""
+        name = text(memoryview(data), 1)
+        return 1 if not name or name in self.calls() else 3
+
     def _version(self, spec: messages.ModelSpec) -> tuple[str, int | None]:
         name, number, label = self._resolve(spec)
         return name, self.manager.resolve_label(name, label) if label else number
@@ -201,13 +212,13 @@ def _check_inputs(signature: Signature, request: messages.PredictRequest) -> Non
         seen.add(alias)
 
 
-def _said(message: str) -> str:
-    """An error's text, cut to what gRPC takes: of more a client's library ends the connection, which is that of others
-    where a balancer is the client."""
-    message = message[:_SAID]
-    while len(quote_from_bytes(message.encode("utf-8", "replace"), _PRINTABLE)) > _SAID:
-        message = message[: len(message) // 2]
-    return message
+async def answered(call: Handler, data: bytes, timeout: float | None) -> bytes:
+    """Make a call, however it came. Raises ModelError for all that is wrong with its message."""
+    try:
+        messages.look_at(data)
+        return await call(data, timeout)
+    except WireError as error:
+        raise ModelError(Code.INTERNAL, f"Failed to parse the request: {error}") from None
 
 
 def installed() -> bool:
@@ -252,19 +263,17 @@ class GrpcServer:
                 *self._arguments,
             ]
         )
-        handlers = []
-        for service, calls in self._api.calls().items():
-            methods = {
+        handlers = {
+            service: {
                 name: grpc.unary_unary_rpc_method_handler(self._unary(grpc, call))
                 for name, call in calls.items()
             }
-            handlers.append(grpc.method_handlers_generic_handler(service, methods))
-        health = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
+            for service, calls in self._api.calls().items()
         }
-        handlers.append(grpc.method_handlers_generic_handler("grpc.health.v1.Health", health))
-        server.add_generic_rpc_handlers(handlers)
+        handlers[HEALTH]["Watch"] = grpc.unary_stream_rpc_method_handler(self._watch)
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(*each) for each in handlers.items()]
+        )
         self.port = server.add_insecure_port(f"{self.host}:{self.port}")
         await server.start()
         self._server = server
@@ -281,33 +290,18 @@ class GrpcServer:
         async def handle(data: bytes, context: Any) -> bytes:
             self.busy += 1
             try:
-                messages.look_at(data)
-                return await call(data, context.time_remaining())
+                return await answered(call, data, context.time_remaining())
             except ModelError as error:
-                code, message = error.code, error.message
-            except WireError as error:
-                code, message = Code.INTERNAL, f"Failed to parse the request: {error}"
+                code, message = codes[error.code.value], said(error.message)
             finally:
                 self.busy -= 1
-            result: bytes = await context.abort(codes[code.value], _said(message))
+            result: bytes = await context.abort(code, message)
             return result
 
         return handle
 
-    def _serving(self, data: bytes) -> int:
-        """1 SERVING, 3 SERVICE_UNKNOWN (health.proto). The empty name means the server as a whole."""
-        name = text(memoryview(data), 1)
-        return 1 if not name or name in self._api.calls() else 3
-
-    async def _check(self, data: bytes, context: Any) -> bytes:
-        status = self._serving(data)
-        if status != 1:
-            grpc = _import_grpc()
-            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return int_field(1, status)
-
     async def _watch(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
-        yield int_field(1, self._serving(data))
+        yield int_field(1, self._api.serving(data))
         with contextlib.suppress(asyncio.CancelledError):
             await self._stopping.wait()
             yield int_field(1, 2)  # NOT_SERVING
