@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
+from tiphys.serving.balancer.driven import BACKENDS
 from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
 from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS, SAFE_RPCS
 from tiphys.serving.model.servable import Code
@@ -17,10 +18,8 @@ from tiphys.serving.rpc.frames import CONTENT_TYPE, PIN_HEADER
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
 
-__all__ = ["BACKENDS", "FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
+__all__ = ["FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
 
-BACKENDS = ("a", "b", "c")
-"""Each has all replicas and names a version of its own, so that what is on its way of a version is counted."""
 FRONTENDS = ("front", "calls")
 SLOTS = 64
 UNNAMED = "-"
