@@ -12,6 +12,7 @@ from tiphys.net.connection import ClientUse, Connection, HttpLimits
 from tiphys.net.message import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
+    import socket
     from ssl import SSLContext
 
 __all__ = ["Handler", "HttpLimits", "HttpServer", "cannot_listen"]
@@ -62,6 +63,7 @@ class HttpServer:
         self.busy = 0
         """Requests that have come and are not answered."""
         self._server: asyncio.Server | None = None
+        self._others: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._clients: dict[str, ClientUse] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -102,6 +104,18 @@ class HttpServer:
             except OSError as error:
                 raise cannot_listen(self.host, self.port, error) from error
 
+    async def also(self, listener: socket.socket, tls: SSLContext | None = None) -> None:
+        """Take the connections of this socket, too, which is closed at the end. Of a server that listens."""
+        loop = self._loop
+        server = await loop.create_server(
+            lambda: Connection(self, loop),
+            sock=listener,
+            backlog=1024,
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE if tls is not None else None,
+        )
+        self._others.append(server)
+
     @property
     def connections(self) -> int:
         return len(self._connections)
@@ -111,6 +125,9 @@ class HttpServer:
         self.draining = True
         if self._server is not None:
             self._server.close()
+        for other in self._others:
+            other.close()
+        self._others.clear()
         for connection in list(self._connections):
             connection.drain()
         clean = True

@@ -18,6 +18,9 @@ from tiphys.serving.model.servable import Code
 from tiphys.serving.rpc.frames import PIN_HEADER, is_call, refusal
 
 if TYPE_CHECKING:
+    import socket
+    from ssl import SSLContext
+
     from tiphys.serving.balancer.endpoint import Endpoints
     from tiphys.serving.balancer.pin import VersionPin
     from tiphys.serving.balancer.shadow import ShadowStats
@@ -149,6 +152,10 @@ class AsyncBalancer:
         """Bind and listen; ServingError TIP510 when that cannot be done."""
         await self._server.start()
         self._health = asyncio.get_running_loop().create_task(self._watch())
+
+    async def also(self, listener: socket.socket, tls: SSLContext | None) -> None:
+        """Take the connections of this socket, too, which is closed at the end."""
+        await self._server.also(listener, tls)
 
     async def stop(self, drain_seconds: float = 10.0) -> bool:
         """Drain and close. True when no request had to be cut off."""

@@ -15,6 +15,9 @@ from tiphys.serving.balancer.endpoint import Endpoints, parse_endpoints
 from tiphys.serving.balancer.policy import Policy, make_policy
 
 if TYPE_CHECKING:
+    import socket
+    from ssl import SSLContext
+
     from tiphys.serving.balancer.core import Stats
     from tiphys.serving.balancer.pin import VersionPin
 
@@ -136,6 +139,13 @@ class Balancer:
             raise
         self._thread = thread
         return self
+
+    def also(self, listener: socket.socket, tls: SSLContext | None = None) -> None:
+        """Take the connections of this socket, too, which is closed at the end. Of a balancer that listens. Raises
+        ServingError TIP517."""
+        if self._thread is None or self._core is None:
+            raise ServingError("TIP517", "This balancer does not listen yet.", fix="start() it first.")
+        self._thread.run(self._core.also(listener, tls))
 
     def set_endpoints(self, endpoints: Endpoints) -> None:
         """Use exactly these from the next request on, with these weights. Those that left end what they are doing."""
