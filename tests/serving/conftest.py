@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tiphys.serving.balancer.envoy import envoy
 from tiphys.serving.balancer.haproxy import HaproxyBalancer, haproxy
 from tiphys.serving.model import fake
 from tiphys.serving.model.manager import ModelConfig
@@ -117,11 +118,11 @@ def asking() -> Iterator[Callable[..., Clients]]:
         each.stop()
 
 
-@pytest.fixture(params=["built-in", "haproxy"])
+@pytest.fixture(params=["built-in", "haproxy", "envoy"])
 def driver(request: pytest.FixtureRequest) -> str:
     """What balances: each of them."""
-    if request.param == "haproxy" and haproxy() is None:
-        pytest.skip("HAProxy is not installed")
+    if (request.param == "haproxy" and haproxy() is None) or (request.param == "envoy" and envoy() is None):
+        pytest.skip(f"{request.param} is not installed")
     return str(request.param)
 
 

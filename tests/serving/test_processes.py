@@ -246,7 +246,7 @@ def test_serve_leaves_no_process_behind_when_it_is_killed(base: Path, driver: st
         [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=60, text=True
     )
     pids = [int(pid) for pid in done.stdout.split()]
-    assert len(pids) >= (3 if driver == "haproxy" else 2)
+    assert len(pids) >= (2 if driver == "built-in" else 3)
 
     def gone(pid: int) -> bool:
         try:

@@ -47,8 +47,8 @@ def register(subparsers: Any) -> None:
         "--driver",
         default="auto",
         metavar="NAME",
-        help="what balances: built-in, haproxy, or auto, which is HAProxy where it is installed and has the policy "
-        "(default: %(default)s)",
+        help="what balances: built-in, haproxy, envoy, or auto, which is HAProxy where it is installed and has the "
+        "policy (default: %(default)s)",
     )
     parser.add_argument(
         "--no-batching",

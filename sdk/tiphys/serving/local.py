@@ -225,7 +225,7 @@ def serve(
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy or driver, TIP518 a replica does not start,
     TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for, TIP530 no
-    grpcio, TIP531 HAProxy is asked for and does not start.
+    grpcio, TIP531 HAProxy or Envoy is asked for and does not start.
     """
     base = Path(model_base_path).absolute()
     if source is None:

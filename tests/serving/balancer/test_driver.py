@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer import Balancer, HaproxyBalancer, HttpDriver
+from tiphys.serving.balancer import Balancer, EnvoyBalancer, HaproxyBalancer, HttpDriver
 from tiphys.serving.balancer.driver import DRIVERS, start_driver
+from tiphys.serving.balancer.envoy import envoy
 from tiphys.serving.balancer.haproxy import haproxy
 
 
@@ -50,6 +51,23 @@ def test_haproxy_where_it_is_and_has_what_is_asked_for(starting: Starting) -> No
 def test_grpc_where_it_is_spoken(starting: Starting) -> None:
     assert starting("haproxy", grpc_port=0).grpc_address.startswith("127.0.0.1:")
     assert starting("haproxy").grpc_address == starting("built-in", grpc_port=0).grpc_address == ""
+
+
+@pytest.mark.skipif(envoy() is None, reason="Envoy is not installed")
+def test_envoy_where_it_is_asked_for(starting: Starting) -> None:
+    for policy in ("round-robin", "hash:x-user"):
+        assert isinstance(starting("envoy", policy=policy, replicas=100), EnvoyBalancer)
+    with pytest.raises(ServingError) as error:
+        starting("envoy", policy="hash:body")
+    assert (error.value.code, starting.said) == ("TIP511", [])
+
+
+def test_envoy_is_asked_for_and_is_not_there(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiphys.serving.balancer.envoy.envoy", lambda: None)
+    with pytest.raises(ServingError, match="Envoy does not start") as error:
+        starting("envoy")
+    assert error.value.code == "TIP531" and "tiphys[envoy]" in error.value.fix
+    assert error.value.cause == "it is not installed"
 
 
 def test_without_it_the_built_in_one(starting: Starting, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """A load balancer for model servers: HTTP/1.1 and gRPC, endpoints that change while it runs.
 
 The local stand-in for a Kubernetes Service must run from ``pip install`` alone, without root: it is built in.
-``tiphys serve`` takes HAProxy where it is installed (:mod:`tiphys.serving.balancer.driver`). On a cluster Kubernetes
-does this work.
+``tiphys serve`` takes HAProxy where it is installed, and Envoy where it is asked to
+(:mod:`tiphys.serving.balancer.driver`). On a cluster Kubernetes does this work.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from tiphys.serving.balancer.calls import CallBalancer
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
 from tiphys.serving.balancer.driver import HttpDriver
+from tiphys.serving.balancer.envoy import EnvoyBalancer
 from tiphys.serving.balancer.facade import Balancer
 from tiphys.serving.balancer.haproxy import HaproxyBalancer
 from tiphys.serving.balancer.policy import Candidate, ConsistentHash, LeastRequest, Policy, RoundRobin
@@ -22,6 +23,7 @@ __all__ = [
     "CallBalancer",
     "Candidate",
     "ConsistentHash",
+    "EnvoyBalancer",
     "HaproxyBalancer",
     "HttpDriver",
     "LeastRequest",

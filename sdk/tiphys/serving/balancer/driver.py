@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from tiphys.errors import ServingError, did_you_mean
+from tiphys.serving.balancer.envoy import EnvoyBalancer
 from tiphys.serving.balancer.facade import Balancer
 from tiphys.serving.balancer.haproxy import HaproxyBalancer, haproxy
 from tiphys.serving.balancer.haproxy_text import POLICIES, SLOTS
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DRIVERS", "HttpDriver", "start_driver"]
 
-DRIVERS = ("auto", "built-in", "haproxy")
+DRIVERS = ("auto", "built-in", "haproxy", "envoy")
 """``auto``: HAProxy where it is installed and does what is asked for, else the built-in one."""
 
 
 class HttpDriver(Protocol):
-    """A balancer of HTTP: :class:`Balancer` and :class:`HaproxyBalancer`."""
+    """A balancer of HTTP: :class:`Balancer`, :class:`HaproxyBalancer` and :class:`EnvoyBalancer`."""
 
     @property
     def url(self) -> str:
@@ -59,8 +60,8 @@ def start_driver(
     """Balance for ``model`` at this address; it is bound when this returns. ``report`` is told which it is where
     there is a choice. ``grpc_port``: of gRPC, which HAProxy answers, and the built-in one leaves to others.
 
-    Raises ServingError TIP510 (cannot listen), TIP511 (unknown driver, or a policy that it has not), TIP531 (HAProxy
-    was asked for, and does not start).
+    Raises ServingError TIP510 (cannot listen), TIP511 (unknown driver, or a policy that it has not), TIP531 (HAProxy or
+    Envoy was asked for, and does not start).
     """
     if driver not in DRIVERS:
         raise ServingError(
@@ -69,6 +70,10 @@ def start_driver(
             fix=f"Use one of: {', '.join(DRIVERS)}.",
         )
     path = f"/v1/models/{model}"
+    if driver == "envoy":  # it costs what the built-in one costs: nobody gets it who does not ask for it
+        return EnvoyBalancer(
+            host, port, model=model, policy=policy, health_path=path, settings=settings
+        ).start()
     # a replica that is replaced has its place beside the new one for a while
     fits = policy in POLICIES and 2 * replicas <= SLOTS
     if driver == "haproxy" or (driver == "auto" and fits and haproxy()):

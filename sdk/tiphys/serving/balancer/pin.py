@@ -53,8 +53,8 @@ class VersionPin:
             bytes_field(4, str(named).encode()) if labelled else bytes_field(2, int_field(1, int(named)))
         )
         self._guard = threading.Lock()  # two balancers, of HTTP and of gRPC, have it
-        models = dict.fromkeys((model, quote(model, safe="")))
-        self._paths = {
+        self.models = models = tuple(dict.fromkeys((model, quote(model, safe=""))))
+        self.paths = {
             f"/{api}/models/{each}{verb}": f"/{api}/models/{each}/{self.names[key]}{verb}"
             for api, key, verbs in (("v1", "place", VERBS), ("v2", "open", OPEN_VERBS))
             for each in models
@@ -82,7 +82,7 @@ class VersionPin:
     def target(self, target: str) -> str:
         """The target of a request, with the version, if it names none; with the generation."""
         path, mark, query = target.partition("?")
-        if (found := self._paths.get(path)) is not None:
+        if (found := self.paths.get(path)) is not None:
             return f"{found}{mark}{query}"
         for each in self._labelled if self._endings else ():
             if (labelled := each.fullmatch(path)) is not None:
