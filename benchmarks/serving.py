@@ -10,8 +10,8 @@ uvicorn, orjson and NumPy (``--peer``: a Python that has them and TensorFlow), a
 time is that of all of it.
 
 Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the model), asked
-directly, through the built-in balancer, through HAProxy as ``tiphys serve`` drives it, and through a plain HAProxy,
-nginx and Envoy, where they are installed.
+directly, through the built-in balancer, through HAProxy and Envoy as ``tiphys serve`` drives them, and through a plain
+HAProxy, nginx and Envoy, where they are installed.
 
 The ways take turns within one run; the medians of all rounds are told. The CPU time is that of the process that is
 measured and its children, for each request: it says more than the rate where the load, the servers and the balancer
@@ -41,7 +41,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.results import about, write
 from tiphys.serving import BalancerProcess, ServingClient
-from tiphys.serving.balancer import HaproxyBalancer
+from tiphys.serving.balancer import EnvoyBalancer, HaproxyBalancer
+from tiphys.serving.balancer.envoy import envoy as envoy_program
 from tiphys.serving.balancer.haproxy import haproxy as haproxy_program
 from tiphys.serving.balancer.pin import VersionPin
 from tiphys.serving.loading import load
@@ -193,9 +194,9 @@ def built_in(replicas: list[Way], policy: str, folder: Path) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def driven(replicas: list[Way]) -> Iterator[Way]:
-    """HAProxy, as ``tiphys serve`` drives it, with a version that is named."""
-    front = HaproxyBalancer("127.0.0.1", 0, model="m", health_path="/v1/models/m").start()
+def driven(kind: type[HaproxyBalancer | EnvoyBalancer], replicas: list[Way]) -> Iterator[Way]:
+    """As ``tiphys serve`` drives it, with a version that is named."""
+    front = kind("127.0.0.1", 0, model="m", health_path="/v1/models/m").start()
     try:
         front.set_endpoints(way.address for way in replicas)
         front.pin(VersionPin("m", 1))
@@ -398,12 +399,14 @@ def balancers(options: argparse.Namespace, folder: Path) -> dict[str, Table]:
         for policy in ("round-robin", "least-request"):
             ways[f"built in, {policy}"] = stack.enter_context(built_in(replicas, policy, folder))
         if haproxy_program():
-            ways["HAProxy, driven"] = stack.enter_context(driven(replicas))
+            ways["HAProxy, driven"] = stack.enter_context(driven(HaproxyBalancer, replicas))
             ways["HAProxy, plain"] = stack.enter_context(haproxy(replicas, folder))
         if shutil.which("nginx"):
             ways["nginx"] = stack.enter_context(nginx(replicas, folder))
+        if envoy_program():
+            ways["Envoy, driven"] = stack.enter_context(driven(EnvoyBalancer, replicas))
         if options.envoy:
-            ways["Envoy"] = stack.enter_context(envoy(options.envoy, replicas, folder))
+            ways["Envoy, plain"] = stack.enter_context(envoy(options.envoy, replicas, folder))
         body = image_body().replace(b'{"', b'{"signature_name": "images", "', 1)
         return in_turns(ways, body, options, folder, "balancers, two replicas, one image")
 
@@ -490,7 +493,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="the medians are told")
     parser.add_argument("--peer", default="", help="a Python with FastAPI, uvicorn, orjson and TensorFlow")
-    parser.add_argument("--envoy", default="", help="the program of Envoy")
+    parser.add_argument(
+        "--envoy", default=envoy_program() or "", help="the program of Envoy (default: that which is driven)"
+    )
     parser.add_argument("--only", choices=("balancers", "served", "servers"))
     parser.add_argument("--json", type=Path, help="write what was found there")
     parser.add_argument("--table", type=Path, help="print the tables of docs/serving.md of such a file")
