@@ -20,7 +20,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric
@@ -302,8 +302,8 @@ class EnvoyBalancer(DrivenBalancer):
     # ---- what it says
     def _has(self, version: int) -> bool:
         """Whether all backends have these endpoints."""
-        told = self._ask("control", "GET", "/stats?format=json&type=TextReadouts&filter=version_text")
-        have = {each["name"]: each["value"] for each in json.loads(told)["stats"]}
+        told = self._told("/stats?format=json&type=TextReadouts&filter=version_text")
+        have = {each["name"]: each["value"] for each in told["stats"]}
         return all(have.get(f"cluster.{replicas_of(each)}.version_text") == str(version) for each in BACKENDS)
 
     def _checked(self) -> bool:
@@ -311,16 +311,15 @@ class EnvoyBalancer(DrivenBalancer):
         return not any(host["health_status"].get("pending_active_hc") for *_, host in self._hosts())
 
     def _counted(self) -> dict[str, int]:
-        told = json.loads(self._ask("control", "GET", "/stats?format=json&type=Counters"))["stats"]
-        told += json.loads(self._ask("control", "GET", "/stats?format=json&type=Gauges"))["stats"]
-        return {each["name"]: int(each["value"]) for each in told}
+        kinds = [self._told(f"/stats?format=json&type={kind}")["stats"] for kind in ("Counters", "Gauges")]
+        return {each["name"]: int(each["value"]) for told in kinds for each in told}
 
     def _hosts(self) -> list[tuple[str, str, _Host]]:
         """Of each replica in each backend: the cluster, its address, and what is said of it."""
-        told = json.loads(self._ask("control", "GET", "/clusters?format=json"))
+        told = self._told("/clusters?format=json")
         names = {replicas_of(each) for each in BACKENDS}
         found = []
-        for cluster in told["cluster_statuses"]:
+        for cluster in told.get("cluster_statuses", ()):
             if cluster["name"] in names:
                 for host in cluster.get("host_statuses", ()):
                     at = host["address"]["socket_address"]
@@ -330,6 +329,13 @@ class EnvoyBalancer(DrivenBalancer):
     def _number(self, address: str) -> str:
         host, port = parse_address(address)
         return f"{numeric(host, port)}:{port}"
+
+    def _told(self, path: str) -> Any:
+        told = self._ask("control", "GET", path)
+        try:
+            return json.loads(told)
+        except ValueError as error:
+            raise self._silent(f"{path}: {error}") from error
 
     def _ask(self, way: str, method: str = "GET", path: str = "/") -> str:
         """What it answers at one of its sockets. Raises ServingError TIP531 when it does not."""
