@@ -275,7 +275,7 @@ class DrivenBalancer(ABC):
     def _watch(self) -> None:
         """Start it again when it ends; see when nothing of an earlier version is on its way."""
         while not self._stopping.wait(_LOOK):
-            with self._lock, contextlib.suppress(ServingError):
+            with self._lock, contextlib.suppress(ServingError, OSError):
                 if self._process is not None and self._process.poll() is not None:
                     self._kill()
                 if self._process is None:  # it ended with all that was on its way
