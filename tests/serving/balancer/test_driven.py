@@ -361,6 +361,30 @@ def test_the_version_is_named_and_the_old_one_is_counted_until_its_requests_end(
     assert ask()[1]["path"] == "/v1/models/m:predict"
 
 
+def test_who_stands_behind_it_changes_at_the_same_moment(
+    connect: Connect, front: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large request is handed on: it is told of what is named when it comes, as a small one is."""
+    front.pin(VersionPin("m", 1))
+    ask, told, go, name = connect(front), threading.Event(), threading.Event(), front._name
+
+    def slowly() -> None:
+        told.set()
+        assert go.wait(10)
+        name()
+
+    monkeypatch.setattr(front, "_name", slowly)
+    change = threading.Thread(target=front.pin, args=(VersionPin("m", 2),))
+    change.start()
+    assert told.wait(10)
+    before = [ask(body=body)[1]["path"] for body in (b"{}", b"x" * 100_000)]
+    go.set()
+    change.join()
+    after = [ask(body=body)[1]["path"] for body in (b"{}", b"x" * 100_000)]
+    for number, found in ((1, before), (2, after)):
+        assert found == [f"/v1/models/m/versions/{number}:predict"] * 2
+
+
 @pytest.mark.parametrize("pin", [VersionPin("m", 7), VersionPin("m", "@17")])
 def test_it_names_what_the_built_in_balancer_does(connect: Connect, front: Driven, pin: VersionPin) -> None:
     ask = connect(front)

@@ -61,7 +61,6 @@ _DROP = frozenset(
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
-        PIN_HEADER,  # which is ours to say
     )
 )
 _CODES = {
@@ -104,6 +103,8 @@ class Settings:
     limits: HttpLimits = field(default_factory=HttpLimits)
     guard: Guard = field(default_factory=Guard)
     """Who may ask."""
+    behind: bool = False
+    """Who asks is a balancer in front of this one, which may have said what it names."""
 
 
 class AsyncBalancer:
@@ -236,7 +237,7 @@ class AsyncBalancer:
     async def _forward_to(self, request: HttpRequest, pin: VersionPin | None) -> HttpResponse:
         loop = asyncio.get_running_loop()
         repeatable, head_only = may_repeat(request), request.method == "HEAD"
-        data = _encode(request, pin)
+        data = _encode(request, pin, named=self.settings.behind and request.header(PIN_HEADER) is not None)
         key = key_of(self.policy, request)
         until = loop.time() + self.settings.hold
         while True:
@@ -319,8 +320,8 @@ class AsyncBalancer:
                 endpoint.checked(ok)
 
 
-def _encode(request: HttpRequest, pin: VersionPin | None) -> bytes:
-    """The request as it is sent to a replica."""
+def _encode(request: HttpRequest, pin: VersionPin | None, *, named: bool) -> bytes:
+    """The request as it is sent to a replica. ``named``: a header says what is named, already."""
     target = pin.target(request.target) if pin is not None else request.target
     drop = _DROP
     connection = request.header(b"connection")
@@ -331,9 +332,9 @@ def _encode(request: HttpRequest, pin: VersionPin | None) -> bytes:
     for name, value in request.headers:
         if name == b"x-forwarded-for":
             forwarded = value + b", " + forwarded
-        elif name not in drop:
+        elif name not in drop and (named or name != PIN_HEADER):  # which is ours to say
             parts.append(b"%s: %s\r\n" % (name, value))
-    if pin is not None and is_call(request):
+    if pin is not None and is_call(request) and not named:
         parts.append(b"%s: %s\r\n" % (PIN_HEADER, pin.names["header"].encode()))
     if forwarded:
         parts.append(b"x-forwarded-for: %s\r\n" % forwarded)

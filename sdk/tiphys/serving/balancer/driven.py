@@ -77,6 +77,7 @@ class DrivenBalancer(ABC):
             self._settings,
             guard=Guard(None, guard.token),
             limits=replace(self._settings.limits, refused_late=True),
+            behind=True,
         )
         self._whole = Balancer(
             "127.0.0.1", 0, policy=whole_policy or policy, health_path=health_path, settings=inner

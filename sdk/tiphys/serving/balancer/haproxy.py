@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address
-from tiphys.serving.balancer.haproxy_text import FRONTENDS, SLOTS, UNNAMED, configuration
+from tiphys.serving.balancer.haproxy_text import FRONTENDS, SLOTS, UNNAMED, configuration, whole_of
 from tiphys.serving.balancer.pin import PLACES
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class HaproxyBalancer(DrivenBalancer):
 
     def _over(self, backends: Collection[str]) -> Iterable[str]:
         running = {row["# pxname"]: int(row["scur"] or 0) for row in self._rows("BACKEND")}
-        return [each for each in backends if not running.get(each)]
+        return [each for each in backends if not (running.get(each) or running.get(whole_of(each)))]
 
     # ---- its runtime API
     @property

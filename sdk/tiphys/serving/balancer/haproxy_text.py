@@ -18,7 +18,7 @@ from tiphys.serving.rpc.frames import CONTENT_TYPE, PIN_HEADER
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
 
-__all__ = ["FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
+__all__ = ["FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration", "whole_of"]
 
 FRONTENDS = ("front", "calls")
 SLOTS = 64
@@ -26,6 +26,11 @@ UNNAMED = "-"
 POLICIES = {"round-robin": "roundrobin", "least-request": "random(2)"}
 _LARGE = 16384  # bytes of a body: more is not kept until the answer has come
 _BUFFER = 32768  # for a body and its headers
+
+
+def whole_of(backend: str) -> str:
+    """The backend that hands on what this one would be told, to the balancer which holds requests whole."""
+    return f"{backend}-whole"
 
 
 def configuration(
@@ -102,14 +107,16 @@ def configuration(
                 " if { status 413 }",
             ],
         )
-    lines += ["backend whole", f"  server whole {whole}"]
     for backend in BACKENDS:
+        named = [*_renamed(model, backend, names), *_pinned(backend, names)]
         lines += [
+            f"backend {whole_of(backend)}",
+            *named,
+            f"  server whole {whole}",
             f"backend {backend}",
             f"  balance {POLICIES[policy]}",
             "  retry-on conn-failure empty-response",
-            *_renamed(model, backend, names),
-            *_pinned(backend, names),
+            *named,
             f"  server whole {whole} backup",
             *(
                 [f"  option httpchk GET {_word(health_path)}", "  http-check expect status 200"]
@@ -134,6 +141,7 @@ def _frontend(
     ``repeatable``, and more."""
     limits, token = settings.limits, settings.guard.token
     most = int(limits.connections * limits.client_share)
+    now = f"%[str(now),map_str({names},{BACKENDS[0]})]"
     guarded = [
         f"  http-request return {refused} unless {{ http_auth_bearer -m str -- {_word(token)} }}",
     ]
@@ -148,8 +156,8 @@ def _frontend(
         f"  acl large req.body_size gt {_LARGE}",
         # what is sent again must be there whole when it is sent first
         f"  http-request wait-for-body time {_ms(limits.body_grace)} if !large repeatable",
-        "  use_backend whole if large or !repeatable",
-        f"  use_backend %[str(now),map_str({names},{BACKENDS[0]})]",
+        f"  use_backend {whole_of(now)} if large or !repeatable",
+        f"  use_backend {now}",
     ]
 
 
