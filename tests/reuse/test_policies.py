@@ -68,9 +68,7 @@ class Bench:
     def name(self, **given: Any) -> str:
         """The name of the model that a run hands on."""
         result = self.run(**given)
-        assert result.phase == "Succeeded", [
-            (n["name"], n.get("message")) for n in result.workflow["status"]["nodes"].values()
-        ]
+        assert result.phase == "Succeeded", result.workflow["status"]
         node = next(n for n in result.workflow["status"]["nodes"].values() if n["displayName"] == "see")
         return str(node["outputs"]["parameters"][0]["value"])
 

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from tiphys.serving.balancer.endpoint import Endpoints
     from tiphys.serving.balancer.pin import VersionPin
 
-__all__ = ["BACKENDS", "DrivenBalancer", "end", "numeric", "start_tied"]
+__all__ = ["BACKENDS", "LARGE", "DrivenBalancer", "end", "numeric", "start_tied"]
 
 BACKENDS = ("a", "b", "c")
 """Each has all replicas and names a version of its own, so that what is on its way of a version is counted."""
+LARGE = 16384
+"""Bytes of a body: more is not kept until the answer has come, and is handed on."""
 _START_SECONDS = 10.0
 _SAID = 1024 * 1024  # bytes of what it said that are kept
 _LOOK = 0.1  # seconds between two looks whether it lives, and whether a version is done with

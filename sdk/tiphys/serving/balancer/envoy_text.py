@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.driven import BACKENDS
+from tiphys.serving.balancer.driven import BACKENDS, LARGE
 from tiphys.serving.balancer.endpoint import parse_address
 from tiphys.serving.balancer.pin import labelled_places
 from tiphys.serving.balancer.policy import POLICIES, ConsistentHash, make_policy
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bootstrap", "endpoints", "replicas_of", "routes", "whole_of", "whole_policy"]
 
-_LARGE = 16384  # bytes of a body: more is not kept until the answer has come
 _MANY = 1_000_000  # of what nobody is to count
 _CLIENT = "x-tiphys-client"
 _ASKER = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
@@ -394,7 +393,7 @@ def _header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -
     return {"header": {"key": name, "value": value}, "append_action": action}
 
 
-_SMALL: JsonObject = {"name": "content-length", "range_match": {"start": 0, "end": _LARGE + 1}}
+_SMALL: JsonObject = {"name": "content-length", "range_match": {"start": 0, "end": LARGE + 1}}
 _SAFE: JsonObject = {"name": ":method", "string_match": _regex("|".join(sorted(SAFE_METHODS)))}
 _BARE: JsonObject = {"name": "content-length", "present_match": True, "invert_match": True}
 _ASKS = f"(?i:{'|'.join(map(re.escape, SAFE_ENDS))})"

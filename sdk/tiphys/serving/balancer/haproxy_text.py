@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.driven import BACKENDS
+from tiphys.serving.balancer.driven import BACKENDS, LARGE
 from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
 from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS, SAFE_RPCS
 from tiphys.serving.model.servable import Code
@@ -24,7 +24,6 @@ FRONTENDS = ("front", "calls")
 SLOTS = 64
 UNNAMED = "-"
 POLICIES = {"round-robin": "roundrobin", "least-request": "random(2)"}
-_LARGE = 16384  # bytes of a body: more is not kept until the answer has come
 _BUFFER = 32768  # for a body and its headers
 
 
@@ -153,7 +152,7 @@ def _frontend(
         f"  tcp-request connection reject if {{ sc0_conn_cur gt {most} }}",
         *(guarded if token else []),
         *special,
-        f"  acl large req.body_size gt {_LARGE}",
+        f"  acl large req.body_size gt {LARGE}",
         # what is sent again must be there whole when it is sent first
         f"  http-request wait-for-body time {_ms(limits.body_grace)} if !large repeatable",
         f"  use_backend {whole_of(now)} if large or !repeatable",
