@@ -15,6 +15,7 @@ from components.restore import opened
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference
 from tiphys.serving import Ensemble, EnsembleAnswer, EnsembleMember, TooFewAnswersError
+from tiphys.serving.ensemble import PASSING
 
 __all__ = ["Prediction", "predict"]
 
@@ -119,7 +120,9 @@ def _asked(
         ) as ensemble:
             return ensemble.predict(images, signature="serving_default")
     except TooFewAnswersError as error:
-        wrong = [place for place, each in error.missing.items() if each.code not in _SILENT]
+        wrong = [
+            place for place, each in error.missing.items() if each.code not in PASSING
+        ]  # it answered, and wrongly
         who = ", ".join(members[place].url for place in wrong or error.missing)
         told = {"where": who, "cause": f"{error.message}\n{error.cause}", "fix": _FIX}
         if wrong:
@@ -127,8 +130,6 @@ def _asked(
         raise ComponentError("TIP750", f"no answer from {who}", **told) from error
 
 
-# No connection, no answer in time, no model in time: what else is missing did answer, and wrongly.
-_SILENT = ("TIP520", "TIP522", "TIP525")
 _FIX = "look at the service's replicas: are they running, do they serve this model? Or let fewer answer: at_least"
 
 

@@ -7,14 +7,17 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tiphys.net import HttpRequest, HttpResponse, HttpServer
+from tiphys.serving import Balancer
 from tiphys.serving.balancer.envoy import envoy
+from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.balancer.haproxy import HaproxyBalancer, haproxy
 from tiphys.serving.model import fake
 from tiphys.serving.model.manager import ModelConfig
@@ -116,6 +119,63 @@ def asking() -> Iterator[Callable[..., Clients]]:
     yield begin
     for each in made:
         each.stop()
+
+
+class Replica:
+    """A server that says its name; ``answer`` may be replaced while it runs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.requests: list[HttpRequest] = []
+        self.answer: Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]] = self.say_name
+        self._thread = LoopThread(name)
+        self._server = HttpServer(self._handle, "127.0.0.1", 0)
+        self._thread.run(self._server.start())
+        self.address = f"127.0.0.1:{self._server.port}"
+        self.alive = True
+
+    def _handle(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        self.requests.append(request)
+        return self.answer(request)
+
+    def say_name(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, json.dumps({"predictions": [self.name]}).encode())
+
+    def die(self) -> None:
+        """Close the port and cut all connections, as the kernel does for a killed process."""
+        if self.alive:
+            self.alive = False
+            self._thread.run(self._server.stop(0))
+            self._thread.close()
+
+    def stop(self) -> None:
+        """End as on SIGTERM: drain."""
+        self.alive = False
+        self._thread.run(self._server.stop(10))
+        self._thread.close()
+
+
+@pytest.fixture
+def replica() -> Iterator[Callable[[str], Replica]]:
+    with ExitStack() as stack:
+
+        def make(name: str) -> Replica:
+            made = Replica(name)
+            stack.callback(made.die)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def balancer() -> Iterator[Callable[..., Balancer]]:
+    with ExitStack() as stack:
+
+        def make(*replicas: Replica, **options: Any) -> Balancer:
+            addresses = [r.address for r in replicas]
+            return stack.enter_context(Balancer("127.0.0.1", 0, endpoints=addresses, **options))
+
+        yield make
 
 
 @pytest.fixture(params=["built-in", "haproxy", "envoy"])

@@ -7,76 +7,18 @@ import json
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tiphys.errors import ServingError
-from tiphys.net import HttpRequest, HttpResponse, HttpServer, error_response
-from tiphys.serving import Balancer, Guard
+from tiphys.net import HttpRequest, HttpResponse, error_response
+from tiphys.serving import Balancer
 from tiphys.serving.balancer import Settings
-from tiphys.serving.balancer.facade import LoopThread
 
 Ask = Callable[..., Any]
-
-
-class Replica:
-    """A server that says its name; ``answer`` may be replaced while it runs."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.requests: list[HttpRequest] = []
-        self.answer: Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]] = self.say_name
-        self._thread = LoopThread(name)
-        self._server = HttpServer(self._handle, "127.0.0.1", 0)
-        self._thread.run(self._server.start())
-        self.address = f"127.0.0.1:{self._server.port}"
-        self.alive = True
-
-    def _handle(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        self.requests.append(request)
-        return self.answer(request)
-
-    def say_name(self, request: HttpRequest) -> HttpResponse:
-        return HttpResponse(200, json.dumps({"predictions": [self.name]}).encode())
-
-    def die(self) -> None:
-        """Close the port and cut all connections, as the kernel does for a killed process."""
-        if self.alive:
-            self.alive = False
-            self._thread.run(self._server.stop(0))
-            self._thread.close()
-
-    def stop(self) -> None:
-        """End as on SIGTERM: drain."""
-        self.alive = False
-        self._thread.run(self._server.stop(10))
-        self._thread.close()
-
-
-@pytest.fixture
-def replica() -> Iterator[Callable[[str], Replica]]:
-    with ExitStack() as stack:
-
-        def make(name: str) -> Replica:
-            made = Replica(name)
-            stack.callback(made.die)
-            return made
-
-        yield make
-
-
-@pytest.fixture
-def balancer() -> Iterator[Callable[..., Balancer]]:
-    with ExitStack() as stack:
-
-        def make(*replicas: Replica, **options: Any) -> Balancer:
-            addresses = [r.address for r in replicas]
-            return stack.enter_context(Balancer("127.0.0.1", 0, endpoints=addresses, **options))
-
-        yield make
 
 
 def name_of(answer: Any) -> str:
@@ -122,46 +64,6 @@ def test_the_answer_arrives_as_it_was_given(replica: Any, balancer: Any, ask: As
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (404, body, "a/b")
     assert (answer.headers["X-One"], answer.headers["X-Two"]) == ("1", "2")
     assert answer.headers.get_all("Date") is not None and len(answer.headers.get_all("Date")) == 1
-
-
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
-CALL = {"Content-Type": "application/grpc"}
-
-
-def test_calls_of_grpc_come_through_with_their_trailers(replica: Any, balancer: Any) -> None:
-    a = replica("a")
-    a.answer = lambda request: HttpResponse(
-        200, b"x" * 70_000, "application/grpc", trailers=((b"grpc-status", b"0"),)
-    )
-    with closing(socket.create_connection(("127.0.0.1", balancer(a).port), timeout=20)) as client:
-        for _ in range(2):
-            client.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            came = b""
-            while not came.endswith(b"\r\n0\r\ngrpc-status: 0\r\n\r\n"):
-                came += client.recv(65536)
-            assert came.count(b"HTTP/1.1 200 OK") == came.lower().count(b"grpc-status") == 1
-
-
-def test_calls_of_grpc_are_told_of_errors_as_they_read_them(replica: Any, balancer: Any, ask: Ask) -> None:
-    a = replica("a")
-
-    def told(url: str, path: str = PREDICT) -> tuple[int, str]:
-        answer = ask(url, "POST", path, b"", CALL)
-        assert (answer.status, answer.body) == (200, b"")
-        return int(answer.headers["grpc-status"]), answer.headers["grpc-message"]
-
-    assert told(balancer(a, settings=Settings(guard=Guard(token="t"))).url) == (
-        16,
-        "a token is needed: Authorization: Bearer TOKEN",
-    )
-    empty = balancer(settings=Settings(hold=0.0))
-    code, said = told(empty.url)
-    assert code == 14 and "No endpoint available" in said and empty.stats()["errors"] == 1
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        slow = balancer(settings=Settings(timeout=0.2))
-        slow.set_endpoints([f"127.0.0.1:{silent.getsockname()[1]}"])
-        code, said = told(slow.url)
-        assert code == 4 and "No answer in time" in said
 
 
 def test_hop_by_hop_headers_stay_on_their_hop(replica: Any, balancer: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tiphys.serving.config_messages import read_text
 from tiphys.serving.folder_source import FolderSource
-from tiphys.serving.rollout import NotTaken
+from tiphys.serving.rollout import NotTaken, replica_status
 from tiphys.serving.server import ModelServer
 
 
@@ -43,10 +43,15 @@ def test_what_a_replica_has(
     add_version(1)
     server = model_server(max_load_retries=0)
     source = FolderSource("m", tmp_path / "model")
-    assert source.has(1, server.address) and not source.has(2, server.address)
+
+    def has(version: int) -> bool:
+        return source.has(version, replica_status("m", server.address))
+
+    assert has(1) and not has(2)
     add_version(2, nothing="that a model knows")
     server.poll()
     with pytest.raises(NotTaken, match="nothing"):
-        source.has(2, server.address)
+        has(2)
+    address = server.address
     server.stop()
-    assert not source.has(1, server.address)
+    assert not source.has(1, replica_status("m", address))

@@ -195,11 +195,10 @@ def test_the_old_version_stays_while_a_request_is_on_its_way_that_was_told_of_it
     pins: list[VersionPin | None] = []
     rollout = Rollout(FolderSource("m", base), lambda text: None)
     file = Path(rollout.flags[0].partition("=")[2])
-    for room in ("folder_source", "rollout"):
-        monkeypatch.setattr(
-            f"tiphys.serving.{room}.replica_status",
-            lambda *asked: [VersionStatus(each, "AVAILABLE", "OK", "") for each in (1, 2)],
-        )
+    monkeypatch.setattr(
+        "tiphys.serving.rollout.replica_status",
+        lambda *asked: [VersionStatus(each, "AVAILABLE", "OK", "") for each in (1, 2)],
+    )
     rollout.begin(pins.append)
     version(base, 2)
     (first,) = pins

@@ -134,12 +134,13 @@ def message_map(data: memoryview, wanted: int) -> dict[str, memoryview]:
 
 def packed_varints(data: memoryview) -> Iterator[int]:
     """Integers that lie one behind the other, of any number of them. Raises WireError, as they are read."""
-    if data.tobytes().isascii():  # each is one byte, as small ones are
-        yield from data
+    whole = data.tobytes()
+    if whole.isascii():  # each is one byte, as small ones are
+        yield from whole
         return
     if len(data) >= _LARGE and (numbers := _uint64s()) is not None:
         try:
-            yield from numbers(bytes_field(1, data.tobytes()))
+            yield from numbers(bytes_field(1, whole))
         except ValueError as error:
             raise WireError(str(error)) from None
         return

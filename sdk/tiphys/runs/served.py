@@ -20,7 +20,8 @@ from tiphys.registry.names import check_alias
 from tiphys.registry.routes import CHAMPION, routes
 from tiphys.runs.registry import registered
 from tiphys.serving.balancer.pin import VersionPin
-from tiphys.serving.rollout import NotTaken, chain_text, has_failed, replica_status, versions_text
+from tiphys.serving.client import VersionStatus
+from tiphys.serving.rollout import NotTaken, chain_text, has_failed, versions_text
 from tiphys.store.layout import Store
 from tiphys.store.registry import LocalRegistry
 
@@ -125,15 +126,13 @@ class Followed:
     def pin(self, what: Generation) -> VersionPin:
         return VersionPin(self.name, what.ending)
 
-    def has(self, what: Generation, address: str) -> bool:
-        """Whether a version answers there who names none. Raises NotTaken when none of those can be loaded."""
-        if replica_status(self.name, address, what.ending):
-            return True
-        failed = {each.version: each for each in replica_status(self.name, address) if has_failed(each)}
-        chain = what.chains[""]
-        if failed.keys() >= set(chain):
-            raise NotTaken(failed[chain[0]].error_message or failed[chain[0]].error_code)
-        return False
+    def has(self, what: Generation, rows: Sequence[VersionStatus]) -> bool:
+        """Whether a version answers who names none. Raises NotTaken when none of those can be loaded."""
+        known, chain = {each.version: each for each in rows}, what.chains[""]
+        asked = [known[number] for number in chain if number in known]
+        if len(asked) == len(chain) and all(map(has_failed, asked)):
+            raise NotTaken(asked[0].error_message or asked[0].error_code)
+        return any(each.state == "AVAILABLE" for each in asked)
 
     def refuse(self, what: Generation) -> None:
         self._refused = what

@@ -14,12 +14,12 @@ from tiphys.errors import ServingError
 from tiphys.serving.aggregate import mean, vote
 from tiphys.serving.client import ServingClient
 
-__all__ = ["Ensemble", "EnsembleAnswer", "EnsembleMember", "TooFewAnswersError"]
+__all__ = ["PASSING", "Ensemble", "EnsembleAnswer", "EnsembleMember", "TooFewAnswersError"]
 
 Rows: TypeAlias = list[list[float]]
 
-# Nobody listens, nobody answers, no model yet: another moment, or another replica, may be better.
-_PASSING = ("TIP520", "TIP522", "TIP525")
+PASSING = ("TIP520", "TIP522", "TIP525")
+"""Nobody listens, nobody answers, no model yet: another moment, or another replica, may be better."""
 _POLL_SECONDS = 0.1
 
 
@@ -221,7 +221,7 @@ class Ensemble:
                 rows = _rows(client, part, asked.signature)
                 break
             except ServingError as error:
-                if not self._patient or error.code not in _PASSING:
+                if not self._patient or error.code not in PASSING:
                     raise
                 ready, asked.last = False, self._unready(client, error) if error.code == "TIP525" else error
             left = asked.until - time.monotonic()

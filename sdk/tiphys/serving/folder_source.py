@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tiphys.net.protobuf import quoted
 from tiphys.serving.balancer.pin import VersionPin
-from tiphys.serving.rollout import NotTaken, chain_text, has_failed, replica_status, versions_text
+from tiphys.serving.client import VersionStatus
+from tiphys.serving.rollout import NotTaken, chain_text, has_failed, versions_text
 from tiphys.serving.versions import version_folders
 
 __all__ = ["FolderSource"]
@@ -45,9 +46,9 @@ class FolderSource:
     def pin(self, what: int) -> VersionPin:
         return VersionPin(self.name, what)
 
-    def has(self, what: int, address: str) -> bool:
-        """Whether it is loaded there. Raises NotTaken when it cannot be."""
-        row = next((each for each in replica_status(self.name, address) if each.version == what), None)
+    def has(self, what: int, rows: Sequence[VersionStatus]) -> bool:
+        """Whether it is loaded. Raises NotTaken when it cannot be."""
+        row = next((each for each in rows if each.version == what), None)
         if row is not None and has_failed(row):
             raise NotTaken(row.error_message or row.error_code)
         return row is not None and row.state == "AVAILABLE"

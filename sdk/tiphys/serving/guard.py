@@ -13,7 +13,10 @@ from tiphys.errors import ServingError
 if TYPE_CHECKING:
     from tiphys.net import HttpRequest
 
-__all__ = ["Guard"]
+__all__ = ["NO_TOKEN", "Guard"]
+
+NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"
+"""What is told to whom a balancer does not answer."""
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ class RolloutSource(Protocol[T]):
         """What the balancer names while it is served."""
         ...
 
-    def has(self, what: T, address: str) -> bool:
-        """Whether the replica there has it. Raises NotTaken when it will not."""
+    def has(self, what: T, rows: Sequence[VersionStatus]) -> bool:
+        """Whether a replica has it, by what that says of all versions. Raises NotTaken when it will not."""
         ...
 
     def refuse(self, what: T) -> None:
@@ -119,9 +119,15 @@ class Rollout(Generic[T]):
     def has(self, address: str) -> bool:
         """Whether a replica has what the balancer names."""
         try:
-            return self._heard(address) and self._source.has(self.now, address)
+            return self._has(self.now, address)
         except NotTaken:
             return False
+
+    def _has(self, what: T, address: str) -> bool:
+        """Raises NotTaken. Before a replica has tried what is written it tells of what was tried earlier."""
+        name = self._source.name
+        heard = replica_status(name, address, self._mark)
+        return bool(heard) and self._source.has(what, replica_status(name, address))
 
     def look(self, addresses: Iterable[str]) -> None:
         """Do what is due; called again and again. ``addresses``: of the replicas that serve."""
@@ -143,7 +149,7 @@ class Rollout(Generic[T]):
         if self._next is None:
             return
         try:
-            ready = [self._heard(address) and source.has(self._next, address) for address in addresses]
+            ready = [self._has(self._next, address) for address in addresses]
         except NotTaken as error:
             source.refuse(self._next)
             self._report(f"{source.name}: {source.told(self._next)} is not taken: {error}")
@@ -166,10 +172,6 @@ class Rollout(Generic[T]):
     @property
     def _mark(self) -> str:
         return f"@configuration-{self._written}"
-
-    def _heard(self, address: str) -> bool:
-        """Whether a replica has tried what is written: before, it tells of what was tried earlier."""
-        return bool(replica_status(self._source.name, address, self._mark))
 
     def _write(self) -> None:
         self._written += 1

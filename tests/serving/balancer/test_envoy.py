@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.serving.balancer.test_driven import Asking, Echo
+from tests.serving.balancer.conftest import Echo
+from tests.serving.balancer.test_driven import Asking
 from tiphys.errors import ServingError
 from tiphys.server.certificate import own_certificate
 from tiphys.serving.balancer import EnvoyBalancer, Settings
@@ -26,15 +27,6 @@ from tiphys.serving.guard import Guard
 pytestmark = pytest.mark.skipif(envoy() is None, reason="Envoy is not installed")
 Start = Callable[..., EnvoyBalancer]
 PATH = "/v1/models/m:predict"
-
-
-@pytest.fixture
-def echoes() -> Iterator[list[Echo]]:
-    with ExitStack() as stack:
-        made = [Echo() for _ in range(3)]
-        for each in made:
-            stack.callback(each.stop)
-        yield made
 
 
 @pytest.fixture

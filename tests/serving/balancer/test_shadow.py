@@ -11,14 +11,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.serving.test_balancer import Replica, replica
+from tests.serving.conftest import Replica
 from tiphys.errors import ServingError
 from tiphys.net import HttpRequest, HttpResponse
 from tiphys.serving import Balancer
 from tiphys.serving.balancer.shadow import Shadow
 
 Make = Callable[[str], Replica]
-_ = replica  # the fixture
 
 
 def ask(balancer: Balancer, path: str = "/v1/models/m:predict", body: bytes = b"{}") -> str:

@@ -13,7 +13,7 @@ from tiphys.serving.balancer.endpoint import Endpoint, EndpointState, parse_endp
 from tiphys.serving.balancer.policy import Policy, key_of, make_policy
 from tiphys.serving.balancer.repeatable import asks_model, may_repeat
 from tiphys.serving.balancer.shadow import Shadow
-from tiphys.serving.guard import Guard
+from tiphys.serving.guard import NO_TOKEN, Guard
 from tiphys.serving.model.servable import Code
 from tiphys.serving.rpc.frames import PIN_HEADER, is_call, refusal
 
@@ -221,7 +221,7 @@ class AsyncBalancer:
     async def _handle(self, request: HttpRequest) -> HttpResponse:
         try:
             if not self.settings.guard.admits(request):
-                raise _RefusedError(401, "a token is needed: Authorization: Bearer TOKEN")
+                raise _RefusedError(401, NO_TOKEN)
             self.requests += 1
             response = await self._forward(request)
             self.errors += response.status >= 500

@@ -32,10 +32,18 @@ if TYPE_CHECKING:
     from tiphys.serving.balancer.endpoint import Endpoints
     from tiphys.serving.balancer.pin import VersionPin
 
-__all__ = ["BACKENDS", "LARGE", "DrivenBalancer", "end", "numeric", "start_tied"]
+__all__ = ["BACKENDS", "ERRORS", "LARGE", "DrivenBalancer", "end", "numeric", "start_tied", "whole_of"]
 
 BACKENDS = ("a", "b", "c")
 """Each has all replicas and names a version of its own, so that what is on its way of a version is counted."""
+ERRORS = {
+    400: "Malformed request",
+    408: "The request did not come in time",
+    502: "The replica broke off",
+    503: "No endpoint available",
+    504: "No answer in time",
+}
+"""What a program says where it has no answer of a replica."""
 LARGE = 16384
 """Bytes of a body: more is not kept until the answer has come, and is handed on."""
 _START_SECONDS = 10.0
@@ -43,6 +51,11 @@ _SAID = 1024 * 1024  # bytes of what it said that are kept
 _LOOK = 0.1  # seconds between two looks whether it lives, and whether a version is done with
 # while it waits, a line is "end well", and the end of the file that whoever started it has ended, in whatever way
 _START = 'exec {0}<&0; (read -r _ <&{0} || kill -{1} $$) & exec {0}<&-; exec "$@" </dev/null'
+
+
+def whole_of(backend: str) -> str:
+    """Where a program hands on what it would tell this backend, to the balancer which holds requests whole."""
+    return f"{backend}_whole"
 
 
 class DrivenBalancer(ABC):

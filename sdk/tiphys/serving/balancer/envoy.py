@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric
+from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric, whole_of
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address
 from tiphys.serving.balancer.envoy_text import (
     bootstrap,
     endpoints,
     replicas_of,
     routes,
-    whole_of,
     whole_policy,
 )
 from tiphys.serving.balancer.held_address import hold_address, prefer_others

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.driven import BACKENDS, LARGE
+from tiphys.serving.balancer.driven import BACKENDS, ERRORS, LARGE, whole_of
 from tiphys.serving.balancer.endpoint import parse_address
-from tiphys.serving.balancer.pin import labelled_places
+from tiphys.serving.balancer.pin import in_ascii, labelled_places
 from tiphys.serving.balancer.policy import POLICIES, ConsistentHash, make_policy
 from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS
+from tiphys.serving.guard import NO_TOKEN
 from tiphys.serving.rpc.frames import PIN_HEADER
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
     from tiphys.serving.balancer.pin import VersionPin
 
-__all__ = ["bootstrap", "endpoints", "replicas_of", "routes", "whole_of", "whole_policy"]
+__all__ = ["bootstrap", "endpoints", "replicas_of", "routes", "whole_policy"]
 
 _MANY = 1_000_000  # of what nobody is to count
 _CLIENT = "x-tiphys-client"
@@ -35,11 +36,6 @@ _ROUTES, _REPLICAS = "routes", "replicas"
 def replicas_of(backend: str) -> str:
     """The cluster of a backend that has the replicas."""
     return f"{backend}_replicas"
-
-
-def whole_of(backend: str) -> str:
-    """The one that has the balancer which holds requests whole."""
-    return f"{backend}_whole"
 
 
 def whole_policy(policy: str) -> str:
@@ -194,14 +190,7 @@ def _chain(name: str, folder: Path, settings: Settings, certificate: tuple[Path,
     return chain
 
 
-_ERRORS = {
-    400: "Malformed request",
-    408: "The request did not come in time",
-    431: "The headers are too large",
-    502: "The replica broke off",
-    503: "No endpoint available",
-    504: "No answer in time",
-}
+_ERRORS = {**ERRORS, 431: "The headers are too large"}
 
 
 def _reply(status: int, text: str) -> JsonObject:
@@ -376,7 +365,7 @@ def _refusal(token: str) -> list[Json]:
         "invert_match": True,
         "treat_missing_header_as_empty": True,
     }
-    text = error_body("a token is needed: Authorization: Bearer TOKEN").decode()
+    text = error_body(NO_TOKEN).decode()
     return [
         {
             "match": {"prefix": "", "headers": [header]},
@@ -448,8 +437,7 @@ class _Ways:
             if path.isascii() and path.isprintable() and " " not in path:
                 yield from self._one({"path": path}, {"prefix_rewrite": target}, path.endswith(SAFE_ENDS))
         if pin is not None and (ending := pin.names["ending"]):
-            models = sorted({each for each in pin.models if each.isascii() and each.isprintable()})
-            for place, verbs in labelled_places(models):
+            for place, verbs in labelled_places(in_ascii(pin.models)):
                 rewritten: JsonObject = {
                     "regex_rewrite": {
                         "pattern": {"regex": f"^({place})({verbs})$"},

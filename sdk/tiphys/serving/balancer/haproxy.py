@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
-from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric
+from tiphys.serving.balancer.driven import BACKENDS, DrivenBalancer, end, numeric, whole_of
 from tiphys.serving.balancer.endpoint import EndpointState, parse_address
-from tiphys.serving.balancer.haproxy_text import FRONTENDS, SLOTS, UNNAMED, configuration, whole_of
+from tiphys.serving.balancer.haproxy_text import FRONTENDS, SLOTS, UNNAMED, configuration
 from tiphys.serving.balancer.pin import PLACES
 
 if TYPE_CHECKING:

@@ -5,31 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from tiphys.errors import ServingError
 from tiphys.net.message import error_body
-from tiphys.serving.balancer.driven import BACKENDS, LARGE
-from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, labelled_places
+from tiphys.serving.balancer.driven import BACKENDS, ERRORS, LARGE, whole_of
+from tiphys.serving.balancer.pin import OPEN_VERBS, VERBS, in_ascii, labelled_places, written_names
 from tiphys.serving.balancer.repeatable import SAFE_ENDS, SAFE_METHODS, SAFE_RPCS
+from tiphys.serving.guard import NO_TOKEN
 from tiphys.serving.model.servable import Code
 from tiphys.serving.rpc.frames import CONTENT_TYPE, PIN_HEADER
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Settings
 
-__all__ = ["FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration", "whole_of"]
+__all__ = ["FRONTENDS", "POLICIES", "SLOTS", "UNNAMED", "configuration"]
 
 FRONTENDS = ("front", "calls")
 SLOTS = 64
 UNNAMED = "-"
 POLICIES = {"round-robin": "roundrobin", "least-request": "random(2)"}
 _BUFFER = 32768  # for a body and its headers
-
-
-def whole_of(backend: str) -> str:
-    """The backend that hands on what this one would be told, to the balancer which holds requests whole."""
-    return f"{backend}-whole"
 
 
 def configuration(
@@ -73,9 +68,9 @@ def configuration(
         f"  retries {settings.attempts - 1}",
         "  option redispatch 1",
         "  option forwardfor",
-        *(f"  {_error(status, text)}" for status, text in _ERRORS.items()),
+        *(f"  {_error(status, text)}" for status, text in ERRORS.items()),
     ]
-    body = _word(error_body(_NO_TOKEN).decode())
+    body = _word(error_body(NO_TOKEN).decode())
     lines += _frontend(
         FRONTENDS[0],
         f"fd@{listener}{tls}{'http/1.1' if tls else ''}",
@@ -94,7 +89,7 @@ def configuration(
             f"fd@{calls}{tls}{'h2' if tls else ''} proto h2",
             settings,
             names,
-            refused=_refused(Code.UNAUTHENTICATED, _NO_TOKEN),
+            refused=_refused(Code.UNAUTHENTICATED, NO_TOKEN),
             special=[
                 "  http-request return status 415 content-type text/plain string 'gRPC is spoken here' "
                 f"unless {{ req.hdr(content-type) -m beg {CONTENT_TYPE} }}",
@@ -130,9 +125,6 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-_NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"
-
-
 def _frontend(
     name: str, bind: str, settings: Settings, names: Path, *, refused: str, special: list[str]
 ) -> list[str]:
@@ -165,15 +157,6 @@ def _refused(code: Code, message: str) -> str:
     return f"status 200 hdr grpc-status {code.value} hdr grpc-message {_word(message)}"
 
 
-_ERRORS = {
-    400: "Malformed request",
-    408: "The request did not come in time",
-    502: "The replica broke off",
-    503: "No endpoint available",
-    504: "No answer in time",
-}
-
-
 def _error(status: int, text: str) -> str:
     return (
         f"http-error status {status} content-type application/json string {_word(error_body(text).decode())}"
@@ -182,8 +165,7 @@ def _error(status: int, text: str) -> str:
 
 def _renamed(model: str, backend: str, names: Path) -> list[str]:
     """Rules that put what a backend names into paths, as :meth:`VersionPin.target` does. ``names`` has it."""
-    both = sorted({model, quote(model, safe="")})
-    written = [each for each in both if each.isascii() and each.isprintable()]
+    written = in_ascii(written_names(model))
     name = "|".join(map(re.escape, written))
     v1, v2 = f"/v1/models/(?:{name})", f"/v2/models/(?:{name})"
     lines = []

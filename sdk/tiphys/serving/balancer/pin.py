@@ -18,7 +18,16 @@ from tiphys.serving.model.servable import ModelError
 from tiphys.serving.rpc.inference_messages import asked_model
 from tiphys.serving.rpc.messages import ModelSpec
 
-__all__ = ["LABEL", "OPEN_VERBS", "PLACES", "VERBS", "VersionPin", "labelled_places"]
+__all__ = [
+    "LABEL",
+    "OPEN_VERBS",
+    "PLACES",
+    "VERBS",
+    "VersionPin",
+    "in_ascii",
+    "labelled_places",
+    "written_names",
+]
 
 PLACES = ("place", "open", "ending", "header")
 """What a pin names in a path: to who names nothing, to who does so by the Open Inference Protocol, and behind the label
@@ -42,18 +51,19 @@ class VersionPin:
     def __init__(self, model: str, named: int | str) -> None:
         self.model, self.named, self.active = model, named, 0
         labelled = self._endings = isinstance(named, str)
+        place = f"{'labels' if labelled else 'versions'}/{named}"
         self.names = {
-            "place": f"{'labels' if labelled else 'versions'}/{named}",
+            "place": place,
             "open": f"versions/{named}",
             "ending": str(named) if labelled else "",
-            "header": f"{quote(model, safe='')}/{'labels' if labelled else 'versions'}/{named}",
+            "header": f"{quote(model, safe='')}/{place}",
         }
         """What is named: of :data:`PLACES`."""
         self._spec = (
             bytes_field(4, str(named).encode()) if labelled else bytes_field(2, int_field(1, int(named)))
         )
         self._guard = threading.Lock()  # two balancers, of HTTP and of gRPC, have it
-        self.models = models = tuple(dict.fromkeys((model, quote(model, safe=""))))
+        self.models = models = written_names(model)
         self.paths = {
             f"/{api}/models/{each}{verb}": f"/{api}/models/{each}/{self.names[key]}{verb}"
             for api, key, verbs in (("v1", "place", VERBS), ("v2", "open", OPEN_VERBS))
@@ -132,6 +142,16 @@ class VersionPin:
         if model != self.model or (version and not (self._endings and LABEL.fullmatch(version))):
             return data
         return data + bytes_field(2, f"{version}{self.named}".encode())
+
+
+def written_names(model: str) -> tuple[str, ...]:
+    """How the name of a model may stand in a path."""
+    return tuple(dict.fromkeys((model, quote(model, safe=""))))
+
+
+def in_ascii(written: Iterable[str]) -> list[str]:
+    """Those of them that the configuration of a program can have; a client has to quote the others."""
+    return [each for each in written if each.isascii() and each.isprintable()]
 
 
 def labelled_places(models: Iterable[str]) -> list[tuple[str, str]]:
