@@ -84,37 +84,53 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
-def _files() -> tuple[Path, Path] | None:
+def _library() -> Path | None:
     spec = find_spec("tensorflow")  # finds the package and does not import it
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = Path(spec.submodule_search_locations[0])
-    pattern = "lib{}.2.dylib" if sys.platform == "darwin" else "lib{}.so.2"
-    framework, library = (folder / pattern.format(n) for n in ("tensorflow_framework", "tensorflow_cc"))
-    return (framework, library) if framework.exists() and library.exists() else None
+    library = folder / f"libtensorflow_cc.{'2.dylib' if sys.platform == 'darwin' else 'so.2'}"
+    return library if library.exists() else None
 
 
 def available() -> bool:
     """Whether the C library is there."""
-    return _files() is not None
+    return _library() is not None
 
 
 @cache
 def _load() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    files = _files()
-    if files is None:
+    library = _library()
+    if library is None:
         raise ModelError(
             Code.FAILED_PRECONDITION,
             "TensorFlow is not installed, and SavedModels need it: pip install 'tiphys[serve]'",
         )
-    framework, library = files
-    ctypes.CDLL(str(framework), mode=ctypes.RTLD_GLOBAL)
-    lib = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    lib = _opened(library)
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
     return lib
+
+
+def _opened(library: Path) -> ctypes.CDLL:
+    """The library, which finds the framework beside it by itself.
+
+    Most of its half a million functions are never called, so each is bound when it is (``RTLD_LAZY``): that saves a
+    third of the time that opening takes. ``ctypes`` always binds all. Its names stay its own (``RTLD_LOCAL``): it has
+    functions of BoringSSL, and OpenSSL's callers that are loaded later would be given those.
+    """
+    program = ctypes.CDLL(None)
+    program.dlopen.restype, program.dlopen.argtypes = c_void_p, (c_char_p, c_int)
+    program.dlerror.restype, program.dlerror.argtypes = c_char_p, ()
+    handle = program.dlopen(os.fsencode(library), os.RTLD_LAZY | os.RTLD_LOCAL)
+    if handle is None:
+        raise ModelError(
+            Code.FAILED_PRECONDITION,
+            f"TensorFlow's library cannot be loaded: {(program.dlerror() or b'').decode(errors='replace')}",
+        )
+    return ctypes.CDLL(str(library), handle=handle)
 
 
 class _Status:
