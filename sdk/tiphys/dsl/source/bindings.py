@@ -17,6 +17,7 @@ from tiphys.dsl.source.statements import (
     inside,
     walk,
 )
+from tiphys.dsl.source.tree import children, nodes_of
 
 __all__ = ["Bindings", "declared", "dotted", "words"]
 
@@ -52,7 +53,7 @@ class Bindings:
         for statement in tree.body:
             self._index(statement)
         if "*" in self._imported:
-            loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+            loads = {n.id for n in nodes_of(tree) if isinstance(n, ast.Name)}
             again = set(self._bound_again())
             stars = {n for n in loads if (n in again or not self._is_bound(n)) and not hasattr(builtins, n)}
             self._index_names(stars)
@@ -223,11 +224,11 @@ class Bindings:
             elif isinstance(node, ast.Name):
                 found.update(self._imported & {node.id})
             else:
-                queue.extend(ast.iter_child_nodes(node))
+                queue.extend(children(node))
         return found
 
     def _calls(self, value: ast.expr) -> Iterator[str]:
-        for node in ast.walk(value):
+        for node in nodes_of(value):
             if isinstance(node, ast.Call) and (text := dotted(node.func)).partition(".")[0] in self._imported:
                 yield text
 
@@ -242,7 +243,7 @@ class Bindings:
         if isinstance(value.func, ast.Name):
             functions = self._functions.get(value.func.id, ())
             return value.func.id in _ITERATORS or any(
-                isinstance(n, (ast.Yield, ast.YieldFrom)) for f in functions for n in ast.walk(f)
+                isinstance(n, (ast.Yield, ast.YieldFrom)) for f in functions for n in nodes_of(f)
             )
         return (
             any(n in self._imported for n in self._base(value.func))
@@ -283,4 +284,4 @@ def _immutable(value: ast.expr, constants: Iterable[str]) -> bool:
 
 def declared(function: FunctionNode) -> Iterator[str]:
     """The names that a function binds in the module."""
-    return (name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names)
+    return (name for node in nodes_of(function) if isinstance(node, ast.Global) for name in node.names)

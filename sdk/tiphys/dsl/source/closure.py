@@ -20,6 +20,7 @@ from tiphys.dsl.source.imports import Import, OwnModules
 from tiphys.dsl.source.module import Module
 from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.source.statements import DEFINITIONS
+from tiphys.dsl.source.tree import nodes_of
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["check_names", "function_node", "reached", "used_names"]
@@ -30,7 +31,7 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__an
 def function_node(module: Module, function: Callable[..., Any], site: Site) -> FunctionNode:
     """The definition of ``function`` in its module (by name and line, so nested ones are found too)."""
     line = function.__code__.co_firstlineno + module.before
-    for node in ast.walk(module.tree):
+    for node in nodes_of(module.tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function.__name__:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if first <= line <= node.lineno:
@@ -188,7 +189,7 @@ def _needs(statement: ast.stmt, annotations: bool) -> Iterator[str]:
 
 def _annotated(statement: ast.stmt) -> Iterator[str]:
     """The names in annotations: a dataclass, a model, a function that is chosen by type look at them."""
-    for node in ast.walk(statement):
+    for node in nodes_of(statement):
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 with contextlib.suppress(SyntaxError):

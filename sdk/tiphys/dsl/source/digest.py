@@ -8,7 +8,6 @@ version, as they are where the pipeline is compiled. Comments, docstrings and bl
 from __future__ import annotations
 
 import ast
-import copy
 import fnmatch
 import functools
 import glob
@@ -31,6 +30,7 @@ from tiphys.dsl.source.installed import installed
 from tiphys.dsl.source.module import Module, inside_strings, module_of
 from tiphys.dsl.source.names_used import scan
 from tiphys.dsl.source.statements import DEFINITIONS
+from tiphys.dsl.source.tree import nodes_of
 from tiphys.errors import DefinitionError
 from tiphys.reference import file_digest
 
@@ -321,9 +321,9 @@ def _undecorated(node: ast.stmt, without: frozenset[str]) -> ast.stmt:
     """``node`` without the decorators that use a name in ``without``."""
     if not isinstance(node, DEFINITIONS) or not node.decorator_list:
         return node
-    other = copy.copy(node)
-    other.decorator_list = [d for d in node.decorator_list if without.isdisjoint(scan(d).loads)]
-    return other
+    parts = dict(ast.iter_fields(node))
+    parts["decorator_list"] = [d for d in node.decorator_list if without.isdisjoint(scan(d).loads)]
+    return ast.copy_location(type(node)(**parts), node)
 
 
 def _code(module: Module, node: ast.stmt, without: frozenset[str] = frozenset()) -> str:
@@ -350,13 +350,13 @@ def _bare(lines: tuple[str, ...], documented: bool) -> str:
     text = "\n".join((*(("if 1:",) if indented else ()), *lines))
     rows = [row.encode() for row in text.split("\n")]
     cuts: list[tuple[int, int, int, int]] = []
-    for token in tokenize.generate_tokens(io.StringIO(text + "\n").readline):
+    for token in tokenize.generate_tokens(io.StringIO(text + "\n").readline) if "#" in text else ():
         if token.type == tokenize.COMMENT:
             row = token.start[0] - 1
             cuts.append((row, len(token.line[: token.start[1]].encode()), row, len(rows[row])))
     tree = ast.parse(text)
     kept = {row - 1 for row in inside_strings(tree)}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         docs = None if documented else _docstring(node)
         if docs is not None:
             end_line, end_column = docs.end_lineno or docs.lineno, docs.end_col_offset or 0

@@ -22,6 +22,7 @@ from typing import TypeGuard
 from tiphys.dsl.source.bindings import Bindings, dotted, words
 from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.source.statements import BLOCKS, DEFINITIONS, calls, expressions, flat, targets, walk
+from tiphys.dsl.source.tree import nodes_of
 
 __all__ = ["Ask", "Changes", "Effect", "changes_of"]
 
@@ -123,7 +124,7 @@ class _File(Bindings):
             nodes: list[ast.AST] = [*self._functions.get(reached, ())]
             nodes += [self._classes[reached]] if reached in self._classes else []
             for node in nodes:
-                for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+                for call in (n for n in nodes_of(node) if isinstance(n, ast.Call)):
                     if self._imported.intersection([(text := dotted(call.func)).partition(".")[0]]):
                         asks.add(Ask(text))
         return self._changes(name), frozenset(asks)
@@ -251,7 +252,7 @@ class _File(Bindings):
 
     @functools.cached_property
     def _asks_children(self) -> bool:
-        return any(isinstance(n, ast.Attribute) and n.attr == "__subclasses__" for n in ast.walk(self._tree))
+        return any(isinstance(n, ast.Attribute) and n.attr == "__subclasses__" for n in nodes_of(self._tree))
 
     def _called(self, call: ast.Call, *, discarded: bool) -> set[str]:
         """What a call at the top level may change. ``discarded``: nobody takes its value, so it has an effect."""
@@ -343,7 +344,7 @@ class _File(Bindings):
 
     def _body_changes(self, node: ast.AST) -> bool:
         new = _selves(node)  # a class that is called gives its attributes to an object that nobody else has
-        for inner in ast.walk(node):
+        for inner in nodes_of(node):
             if isinstance(inner, (ast.Global, ast.Nonlocal, ast.Delete, ast.Yield, ast.YieldFrom)):
                 return True
             if isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):
@@ -382,7 +383,7 @@ def _unfollowed(statement: ast.stmt) -> str:
     if isinstance(statement, DEFINITIONS):
         return ""
     for expression in expressions(statement):
-        for node in ast.walk(expression):
+        for node in nodes_of(expression):
             match node:
                 case ast.Call(func=ast.Name(id=word), args=args) if word in _UNFOLLOWED and not (
                     args and word == "vars"

@@ -19,6 +19,7 @@ from tiphys.dsl.source.closure import check_names, function_node, reached, used_
 from tiphys.dsl.source.imports import own_module
 from tiphys.dsl.source.module import Module, module_of
 from tiphys.dsl.source.names_used import FunctionNode, scan
+from tiphys.dsl.source.tree import nodes_of
 from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference, content_digest
@@ -104,15 +105,15 @@ def _refuse_closure(function: Callable[..., Any], site: Site) -> None:
 def _inner_imports(code: list[FunctionNode | ast.stmt]) -> Iterator[str]:
     """Modules of packages that the code names as attributes of these (``a.b`` after ``import a``): in the pipeline's
     program another module has imported them."""
-    nodes = [node for each in code for node in ast.walk(each)]
+    found = [node for each in code for node in nodes_of(each)]
     packages = {
         alias.name
-        for node in nodes
+        for node in found
         if isinstance(node, ast.Import)
         for alias in node.names
         if alias.asname is None and own_module(alias.name)
     }
-    for node in nodes:
+    for node in found:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
             name = f"{node.value.id}.{node.attr}"
             if own_module(name):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tiphys.dsl.source.statements import is_main
+from tiphys.dsl.source.tree import children
 from tiphys.dsl.source.written_paths import FUNCTIONS, FunctionScope, PathReader, assigned, own_nodes, words
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class _Looker:
             self._subscript(node, scopes)
         elif isinstance(node, (ast.DictComp, ast.Dict, ast.For, ast.comprehension)) and not scopes:
             self._environment_whole(node)
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if not (isinstance(node, ast.Call) and child is node.func):
                 self._handed_on(child, scopes)
             self.visit(child, scopes)

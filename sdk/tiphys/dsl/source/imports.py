@@ -15,6 +15,7 @@ from tiphys.dsl.source.effects import Ask
 from tiphys.dsl.source.module import Module, module_of
 from tiphys.dsl.source.names_used import scan
 from tiphys.dsl.source.statements import DEFINITIONS
+from tiphys.dsl.source.tree import nodes_of
 
 __all__ = ["Import", "OwnModules", "own_module", "tops"]
 
@@ -209,7 +210,7 @@ class OwnModules:
 def _words(tree: ast.Module) -> frozenset[str]:
     """What a file names that has to do with subclasses."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Attribute(attr=name) | ast.FunctionDef(name=name) | ast.keyword(arg=str() as name):
                 found.add(name)

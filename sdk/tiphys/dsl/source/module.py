@@ -13,6 +13,7 @@ from tiphys.compiler.cells import notebook_of
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.effects import Changes, Effect, changes_of
 from tiphys.dsl.source.names_used import scan
+from tiphys.dsl.source.tree import nodes_of
 from tiphys.errors import DefinitionError
 
 __all__ = ["Module", "inside_strings", "module_of"]
@@ -61,7 +62,7 @@ class Module:
 def inside_strings(tree: ast.AST) -> frozenset[int]:
     """The numbers of the lines, from 1, whose end is inside a string of several lines."""
     found: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
             found.update(range(node.lineno, node.end_lineno or node.lineno))
     return frozenset(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from tiphys.dsl.source.names_used import scan
+from tiphys.dsl.source.tree import children, nodes_of
 
 __all__ = [
     "BLOCKS",
@@ -81,7 +82,7 @@ def calls(expression: ast.expr) -> Iterator[ast.Call]:
             continue
         if isinstance(node, ast.Call):
             yield node
-        queue.extend(ast.iter_child_nodes(node))
+        queue.extend(children(node))
 
 
 def targets(statement: ast.stmt) -> Iterator[ast.expr]:
@@ -123,7 +124,7 @@ def handed_on(statement: ast.stmt) -> Iterator[tuple[Iterable[str], ast.expr]]:
 
 def inner_bindings(expression: ast.expr) -> Iterator[tuple[Iterable[str], ast.expr]]:
     """(names, value) of what an expression itself binds: by ``:=``, and for the items of a comprehension."""
-    for node in ast.walk(expression):
+    for node in nodes_of(expression):
         if isinstance(node, ast.NamedExpr):
             yield bound(node.target), node.value
         elif isinstance(node, ast.comprehension):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tiphys.dsl.source.tree import children, nodes_of
+
 if TYPE_CHECKING:
     from tiphys.dsl.source.module import Module
 
@@ -228,7 +230,7 @@ class PathReader:
 def _imported(tree: ast.Module) -> Mapping[str, str]:
     """Name -> what it was imported as, anywhere in the file: ``np`` -> ``numpy``."""
     known: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 top = alias.name.split(".")[0]
@@ -270,4 +272,4 @@ def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         node = queue.pop()
         yield node
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            queue.extend(ast.iter_child_nodes(node))
+            queue.extend(children(node))
