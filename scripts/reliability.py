@@ -318,9 +318,6 @@ def scale(found: Mapping[str, Any]) -> list[str]:
             ],
         )
     ]
-    if rows := found.get("peers"):
-        parts.append("Beside other tools' local runners (benchmarks/engine_peers.py):")
-        parts.append(_table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
     equal, wrong = names["names_with_equal_hashes"], len(names["wrong"])
     parts.append(
         f"{NAMES} **{names['names']} names** of a fan-out of {names['nodes_each']}: under {equal} of them two nodes "
