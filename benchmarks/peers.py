@@ -38,6 +38,7 @@ from benchmarks.results import about, write  # noqa: E402
 FLOWS = ROOT / "benchmarks" / "flows"
 SHAPES = {"chain": "a chain of 10", "fan_out": "a fan-out of 100", "hits": "the fan-out, all hits"}
 LIMIT = 600.0
+OURS = "tiphys-peers=yes"  # the label of what is made on a cluster
 QUIET = {
     "DO_NOT_TRACK": "1",
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -181,9 +182,11 @@ class Argo:
         """One run of one shape; its objects are deleted, that the controller has no more to look after each time."""
         file = compiled(peer.commands[shape], self.work)
         before = _ticks(self.controller)
-        found = cost(["argo", "submit", "--wait", str(file)], env=os.environ, timeout=LIMIT)
+        found = cost(["argo", "submit", "--wait", "--labels", OURS, str(file)], env=os.environ, timeout=LIMIT)
         used = _ticks(self.controller) - before
-        subprocess.run(["argo", "delete", "--all"], check=False, capture_output=True, timeout=LIMIT)
+        subprocess.run(
+            ["argo", "delete", "--selector", OURS], check=False, capture_output=True, timeout=LIMIT
+        )
         return Cost(found.wall, used)
 
 
