@@ -147,6 +147,8 @@ def environment(folder: Path, peer: Peer) -> Path:
 class Local:
     """The tools that run on this machine."""
 
+    version = ""  # each has its own
+
     def __init__(self, environments: Path, work: Path) -> None:
         self.environments = environments
         self.work = work
@@ -177,6 +179,9 @@ class Argo:
     def __init__(self, work: Path) -> None:
         self.work = work
         self.controller = _process("workflow-controller")
+        words = ["argo", "version", "--short"]
+        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+        self.version = said.split()[1].partition("+")[0]
 
     def run(self, peer: Peer, shape: str) -> Cost:
         """One run of one shape; its objects are deleted, that the controller has no more to look after each time."""
@@ -230,7 +235,13 @@ def measure(
                 try:
                     found = run(peer, shape)
                 except (OSError, subprocess.SubprocessError) as error:
-                    said = str(getattr(error, "stderr", None) or error).strip()
+                    late = isinstance(error, subprocess.TimeoutExpired)
+                    said = (
+                        f"took more than {LIMIT:.0f} s"
+                        if late
+                        else str(getattr(error, "stderr", None) or error)
+                    )
+                    said = said.strip() or repr(error)
                     failed[key] = said.splitlines()[-1][:200]
                     print(f"{peer.name}, {shape}: {said[-1000:]}", file=sys.stderr)
                     continue
@@ -325,7 +336,7 @@ def main() -> None:
         results = json.loads(options.json.read_text(encoding="utf-8"))
 
     def keep(found: dict[str, Any]) -> None:
-        results[kind] = found
+        results[kind] = {**found, "version": tools.version}
         if options.json:
             write(options.json, results)
 

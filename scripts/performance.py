@@ -42,8 +42,8 @@ own and starts as many steps at once as it does by itself; nothing of what they 
 time, and how much that is beside `tiphys`."""
 ISOLATED = """A tool that runs steps in one process spends nothing to start them; but a step there shares memory,
 modules and crashes with all others, and what runs is not what will run on a cluster."""
-ARGO = """The same pipelines, compiled by tiphys, on Argo itself: a throw-away Kubernetes of one node on this machine.
-`argo submit --wait`; the CPU time is that of the workflow controller alone."""
+ARGO = """The same pipelines, compiled by tiphys, on Argo {version} itself: a throw-away Kubernetes of one node on this
+machine. `argo submit --wait`; the CPU time is that of the workflow controller alone."""
 COMPILE = """A DAG of {tasks} tasks, each after three others, beside {peer} writing the YAML of the same. "Written,
 and compiled": the Python objects are made anew, too."""
 TRAINING = """The model `{model}` on {images} images, global batch {batch_size}, {epochs} epochs, TensorFlow
@@ -128,7 +128,7 @@ def argo(found: Mapping[str, Any]) -> list[str]:
         return told.get("failed") or f"{told['wall_s']} s (controller: {told['cpu_s']} s)" if told else "–"
 
     rows = [(name, *(cell(told.get(shape, {})) for shape in SHAPES)) for name, told in found["tools"].items()]
-    return [ARGO, table(("", *SHAPES.values()), rows)]
+    return [ARGO.format_map(found), table(("", *SHAPES.values()), rows)]
 
 
 def compiling(found: Mapping[str, Any]) -> list[str]:
