@@ -1,6 +1,7 @@
 """The results of benchmarks as files: what was measured, on which machine, when, and of which commit.
 
 ``scripts/reliability.py`` and ``scripts/performance.py`` make pages of docs of the files in ``benchmarks/results``.
+``rows`` is a table: mappings with the same keys, which are its head.
 """
 
 from __future__ import annotations
