@@ -44,7 +44,7 @@ def compiling(case: str) -> Iterator[Round | None]:
 
 
 def linting() -> Iterator[Round | None]:
-    from benchmarks.lint import CALL, examples, timed
+    from benchmarks.lint import examples, timed
     from tests.lint.places import shared
     from tests.tools import find_program
 
@@ -54,7 +54,7 @@ def linting() -> Iterator[Round | None]:
         return
     with tempfile.TemporaryDirectory() as place:
         examples(Path(place))
-        ours = [sys.executable, "-c", CALL, place]
+        ours = [sys.executable, "-m", "tiphys", "lint", place]
         theirs = [argo, "lint", "--offline", "--strict", "--no-color", place]
         yield lambda: (timed(ours)[1], timed(theirs)[1])
 

@@ -8,8 +8,6 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from benchmarks import peers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,9 +84,26 @@ def test_a_page_without_tiphys_has_no_ratios() -> None:
     assert "| KFP 2 | 1.0 s (1.5 s) | – | – |" in measured(KFP=told((1.0, 1.5), version="2"))
 
 
-@pytest.mark.parametrize("name", ["lint", "engine", "mission"])
-def test_rows_are_shown_as_they_are(name: str) -> None:
+def test_lint_is_told_with_its_ratios() -> None:
+    cost = {"wall_ms": 160.2, "processor_ms": 80.4, "most_mib": 40.0}
+    part = {"files": 7, "tiphys": cost, "argo": cost, "argo_times_wall": 0.3, "argo_times_processor": 0.5}
+    text = SCRIPT["page"]({"lint": {**ABOUT, "one_file": part, "one_call": part, "many": part}})
+    assert "| 7 | 80 ms, 160 ms, 40 MiB | 80 ms, 160 ms, 40 MiB | **0.50** | 0.30 |" in text
+    assert f"`{SCRIPT['COMMANDS']['lint']}`, 2026-11-30, commit abc, 2 x CPU." in text
+
+
+def test_the_engine_is_told_beside_the_bare_loop() -> None:
+    row = {"shape": "loop", "pods": 400.0, "CPU ms/pod": 1.6, "bare CPU": 0.8}
+    text = SCRIPT["page"]({"engine": {**ABOUT, "shapes": [row]}})
+    assert "| loop | 400 | 1.6 ms | 0.8 ms | **0.50** |" in text
+    assert "memory at its peak" not in text
+    start = {"to_first_process_ms": 210.5, "cpu_ms": 300.0}
+    memory = [{"shape": "dag", "nodes": 50, "peak_rss_mb": 90}]
+    text = SCRIPT["page"]({"engine": {**ABOUT, "shapes": [row], "start": start, "memory": memory}})
+    assert "210.5 ms until" in text and "90 MB for a dag of 50." in text
+
+
+def test_rows_of_the_mission_are_shown_as_they_are() -> None:
     rows = [{"case": "one", "cpu_ms": 3.5, "ratio": 1.25}]
-    text = SCRIPT["page"]({name: {**ABOUT, "rows": rows}})
+    text = SCRIPT["page"]({"mission": {**ABOUT, "rows": rows}})
     assert "| case | cpu ms | ratio |\n| --- | --- | --- |\n| one | 3.5 | 1.25 |" in text
-    assert f"`{SCRIPT['COMMANDS'][name]}`, 2026-11-30, commit abc, 2 x CPU." in text
