@@ -39,11 +39,11 @@ the one before returned, and {fan_out} with a step that takes the sum; then the 
 take earlier results. Measured is the whole command that a user types, from an empty process to its end, with all that
 it starts: for a pipeline of a few steps that is above all the start of the tool. Each tool has an environment of its
 own and starts as many steps at once as it does by itself; nothing of what they send home is on. In brackets: CPU
-time, and how much that is beside `tiphys`."""
+time, and how much that is beside `tiphys`. Rounds: {rounds}."""
 ISOLATED = """A tool that runs steps in one process spends nothing to start them; but a step there shares memory,
 modules and crashes with all others, and what runs is not what will run on a cluster."""
 ARGO = """The same pipelines, compiled by tiphys, on Argo {version} itself: a throw-away Kubernetes of one node on this
-machine. `argo submit --wait`; the CPU time is that of the workflow controller alone."""
+machine. `argo submit --wait`; the CPU time is that of the workflow controller alone. Rounds: {rounds}."""
 COMPILE = """A DAG of {tasks} tasks, each after three others, beside {peer} writing the YAML of the same. "Written,
 and compiled": the Python objects are made anew, too."""
 TRAINING = """The model `{model}` on {images} images, global batch {batch_size}, {epochs} epochs, TensorFlow
@@ -99,7 +99,7 @@ def peers(found: Mapping[str, Any]) -> list[str]:
         (f"{name} {told['version']}".strip(), *(cell(told, shape) for shape in SHAPES))
         for name, told in tools.items()
     ]
-    parts = [PEERS.format(**SHAPES), table(("", *SHAPES.values()), rows)]
+    parts = [PEERS.format(**SHAPES, rounds=found["rounds"]), table(("", *SHAPES.values()), rows)]
     if slower := _cheaper(tools):
         parts.append(f"What needs less CPU time than `tiphys`: {slower}.")
     parts.append(ISOLATED)
