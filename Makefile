@@ -1,6 +1,7 @@
 # make demo            set up and run the Fashion-MNIST pipeline on this machine
 # make test            set up and run every check and test
 # make coverage        how much of the pure rooms their own tests run; red below tests/house/coverage_floors.txt
+# make ratios          no ratio to a peer has fallen by more than a quarter (benchmarks/guard.py)
 # make test LOCKED=1   the same with the versions of requirements-dev.lock, those that the project was last tested with
 # make docs            the site of docs/ as build/site, with the reference of all that is public
 # make lock            write requirements-dev.lock anew, with the newest versions that pyproject.toml allows
@@ -17,7 +18,7 @@ WORKERS ?= auto
 KIND := $(if $(LOCKED),-locked)
 INSTALL = $(BIN)/python -m pip install --quiet --retries 5 $(if $(LOCKED),--constraint $(LOCK)) --editable
 
-.PHONY: demo test check coverage cluster-test docs bench lock clean
+.PHONY: demo test check coverage ratios cluster-test docs bench lock clean
 
 demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
@@ -40,6 +41,9 @@ PURE := tests/argo tests/expr tests/lint tests/engine/machine tests/conformance/
 coverage: $(STAMP)dev$(KIND)
 	$(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist worksteal --cov --cov-report= $(PURE) $(ARGS)
 	$(BIN)/python scripts/coverage_floors.py
+
+ratios: $(STAMP)dev$(KIND)
+	$(BIN)/python benchmarks/guard.py
 
 # every warning is an error; that each block of the pages runs is seen by tests/test_docs.py
 docs: $(STAMP)dev$(KIND)

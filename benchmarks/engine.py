@@ -1,12 +1,11 @@
 """What the engine costs: workflows of no-op nodes beside a bare posix_spawn loop of the same program.
 
-Run: python benchmarks/engine.py [--nodes 10000 | --sizes 2500,5000,10000,20000] [--shapes loop,dag] [--peers DIR]
+Run: python benchmarks/engine.py [--nodes 10000 | --sizes 2500,5000,10000,20000] [--shapes loop,dag]
 
 Each measurement is a process of its own, and right before it the bare loop runs as many programs. Two measures:
 wall time of the whole run less that of the bare loop (what a user waits for; a busy machine doubles it), and CPU
 time of the engine, its keeper and the programs less that of the bare loop and its programs, which is steady. "ratio" is
-the CPU time a node over that of the smallest size: 1 is linear. ``--peers DIR``: other tools' local runners, installed
-into virtual environments below DIR, in one table with the bare loop and this engine (see engine_peers.py).
+the CPU time a node over that of the smallest size: 1 is linear. Other tools' local runners: peers.py.
 """
 
 from __future__ import annotations
@@ -190,15 +189,9 @@ def main() -> None:
     parser.add_argument("--sizes", default="", help="numbers of nodes instead, with commas")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="some of %(default)s")
     parser.add_argument("--width", type=int, default=16, help="containers at once")
-    parser.add_argument("--peers", metavar="DIR", default="", help="compare with other tools' local runners")
     options = parser.parse_args()
     # one store for all, removed at the end: ext4 is slow to make files right after it has removed many
     with tempfile.TemporaryDirectory() as store:
-        if options.peers:
-            from engine_peers import compare
-
-            table(compare(Path(options.peers), store))
-            return
         sizes = [int(size) for size in options.sizes.split(",") if size]
         rows: list[Mapping[str, str]] = []
         for shape in options.shapes.split(","):

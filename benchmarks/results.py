@@ -1,6 +1,7 @@
 """The results of benchmarks as files: what was measured, on which machine, when, and of which commit.
 
-``scripts/reliability.py`` makes docs/reliability.md of the files in ``benchmarks/results``.
+``scripts/reliability.py`` and ``scripts/performance.py`` make pages of docs of the files in ``benchmarks/results``.
+``rows`` is a table: mappings with the same keys, which are its head.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["about", "show", "write"]
+__all__ = ["about", "results", "show", "table", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,18 @@ def write(path: Path, value: Mapping[str, Any]) -> None:
     """Write results to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """What there is in ``benchmarks/results``, by the name of the benchmark."""
+    files = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    """A table of Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def _commit() -> str:

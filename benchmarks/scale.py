@@ -6,8 +6,8 @@ The runs are real ones: each node starts ``true``; right before, a bare loop of 
 engine's own, the wall time everybody's. The names: a node's ID is a hash of its name, which begins with the workflow's,
 so each name of a workflow is another draw of 10 000 hashes of 32 bits, of which 1.2 % have two equal ones. Those, and
 each ``--every``-th of the others, are driven through the machine without processes: the run must end, with a node and
-an ID for each item. ``--shapes ""`` leaves the runs out: those that are in the file stay. ``--peers DIR``: other tools'
-runners as well (engine_peers.py). Exit code 1 when a name fails.
+an ID for each item. ``--shapes ""`` leaves the runs out: those that are in the file stay.
+Exit code 1 when a name fails.
 """
 
 from __future__ import annotations
@@ -118,13 +118,6 @@ def runs(shapes: list[str], nodes: int, width: int) -> list[dict[str, Any]]:
     return found
 
 
-def peers(folder: str) -> list[dict[str, str]]:
-    from engine_peers import compare
-
-    with tempfile.TemporaryDirectory() as store:
-        return [dict(row) for row in compare(Path(folder), store)]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -136,16 +129,11 @@ def main() -> int:
     parser.add_argument("--fan", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=10, help="1: all names through the machine")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--peers", metavar="DIR", default="")
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
     options = parser.parse_args()
     found: dict[str, Any] = {
         "runs": runs([x for x in options.shapes.split(",") if x], options.nodes, options.width)
     }
-    if options.peers:
-        found["peers"] = peers(options.peers)
-        for row in found["peers"]:
-            print(json.dumps(row))
     if not options.shapes and options.json:
         found["runs"] = json.loads(Path(options.json).read_text(encoding="utf-8"))["runs"]
     begin = time.monotonic()

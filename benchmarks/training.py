@@ -1,6 +1,7 @@
 """Training: two workers beside one process that has both cores, and beside a plain tf-keras script.
 
     python benchmarks/training.py [--model cnn] [--batch-size 1024] [--epochs 3] [--repeats 3] [--limit 30000]
+        [--json FILE]
 
 Each line of the table is the median of interleaved repeats, so that what else runs on the machine weighs on all
 alike; the ratio is the median of the ratios within a repeat. Examples a second are those of the fastest epoch after
@@ -10,6 +11,7 @@ the first one, which also builds the graph; CPU is what all workers used for a t
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import socket
@@ -18,10 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.results import about, write  # noqa: E402
 
 
 class Run(NamedTuple):
@@ -44,6 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--source", default="auto", help="where Fashion-MNIST is: auto, a folder, a URI, synthetic"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--no-plain", action="store_true", help="leave the plain tf-keras script out")
     options = parser.parse_args()
     kinds = {"tiphys, one process": 1, "tiphys, two workers": 2}
@@ -52,7 +59,6 @@ def main() -> None:
     runs: dict[str, list[Run]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory(prefix="tiphys-bench-") as volume:
         os.environ["TIPHYS_VOLUMES"] = json.dumps({"tiphys": volume})
-        sys.path.insert(0, str(ROOT))
         from components.fingerprint import fingerprint
         from components.ingest import ingest
 
@@ -65,15 +71,51 @@ def main() -> None:
                 run = train(module, workers, key, str(dataset), options, Path(volume))
                 runs[kind].append(run)
                 sys.stderr.write(f"{repeat + 1}/{options.repeats} {kind}: {run.rate:.0f} examples/s\n")
+    found: dict[str, Any] = {
+        **about(),
+        "model": options.model,
+        "batch_size": options.batch_size,
+        "epochs": options.epochs,
+        "images": options.limit,
+        "repeats": options.repeats,
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "rows": [told(kind, runs) for kind in runs],
+    }
     print(
         f"\n{options.model}, global batch {options.batch_size}, {os.cpu_count()} cores, {options.repeats} repeats\n"
     )
-    print(f"{'':30} {'examples/s':>10} {'beside one process':>19} {'CPU ms/1000':>12} {'whole run s':>12}")
-    for kind, each in runs.items():
-        alone = runs[kind.replace("two workers", "one process")]
-        ratio = statistics.median(run.rate / other.rate for run, other in zip(each, alone, strict=True))
-        rate, cpu, wall = (statistics.median(values) for values in zip(*each, strict=True))
-        print(f"{kind:30} {rate:10.0f} {ratio:19.2f} {cpu:12.0f} {wall:12.1f}")
+    print(
+        f"{'':30} {'examples/s':>10} {'of one process':>15} {'of plain':>9} {'CPU ms/1000':>12} {'whole run s':>12}"
+    )
+    for row in found["rows"]:
+        print(
+            "{kind:30} {examples_per_second:10.0f} {of_one_process:15.2f} {of_plain_cpu:>9} "
+            "{cpu_ms_a_thousand:12.0f} {wall_s:12.1f}".format(**row)
+        )
+    if options.json:
+        write(options.json, found)
+
+
+def told(kind: str, runs: Mapping[str, list[Run]]) -> dict[str, Any]:
+    """A row: medians, and the medians of what each repeat has beside one process, and beside the plain script."""
+    alone = runs[kind.replace("two workers", "one process")]
+    plain = runs.get(kind.replace("tiphys", "plain tf-keras"))
+    rate, cpu, wall = (statistics.median(values) for values in zip(*runs[kind], strict=True))
+    row: dict[str, Any] = {
+        "kind": kind,
+        "examples_per_second": round(rate),
+        "of_one_process": round(
+            statistics.median(run.rate / other.rate for run, other in zip(runs[kind], alone, strict=True)), 2
+        ),
+        "of_plain_cpu": "",
+        "cpu_ms_a_thousand": round(cpu),
+        "wall_s": round(wall, 1),
+    }
+    if plain:
+        row["of_plain_cpu"] = round(
+            statistics.median(other.cpu / run.cpu for run, other in zip(runs[kind], plain, strict=True)), 2
+        )
+    return row
 
 
 def train(

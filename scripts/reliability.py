@@ -6,14 +6,16 @@ page says so.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.results import results, table  # noqa: E402
+
 OUT = ROOT / "docs" / "reliability.md"
 COMMANDS = {
     "kills": "python benchmarks/kills.py --kills 10000 --json benchmarks/results/kills.json",
@@ -73,13 +75,6 @@ own `json` and by plain arithmetic (the model is a line): the values, or a refus
 asked by another client before, and beside it."""
 
 
-def results() -> dict[str, dict[str, Any]]:
-    """What there is, by the name of the benchmark."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
-    }
-
-
 def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     """The whole page."""
     parts = [HEAD]
@@ -116,12 +111,12 @@ def training_service(found: Mapping[str, Any]) -> list[str]:
             ("of these failed for the caller", killed["calls_failed"]),
             ("the slowest", f"{killed['slowest_call_seconds']} s"),
         ]
-        parts += [_table(("killed again and again", f"at {killed['commit']}, {killed['date']}"), rows)]
+        parts += [table(("killed again and again", f"at {killed['commit']}, {killed['date']}"), rows)]
     if durable := found.get("durable"):
         named = {"one client": "train_per_second_1", "sixteen clients": "train_per_second_16"}
         rows = [(name, durable[key]) for name, key in named.items()]
         where = f"at {durable['commit']}, {durable['date']}"
-        parts += [_table((f"`Train` a second over gRPC, each on the disk first; {where}", ""), rows)]
+        parts += [table((f"`Train` a second over gRPC, each on the disk first; {where}", ""), rows)]
     if fair := found.get("fair"):
         rows = []
         for user in "bc":
@@ -133,7 +128,7 @@ def training_service(found: Mapping[str, Any]) -> list[str]:
                 ),
             ]
         said = f"A queues {fair['jobs_of_a']} jobs, then B and C one each, two run at once"
-        parts += [_table((f"{said}; at {fair['commit']}, {fair['date']}", ""), rows)]
+        parts += [table((f"{said}; at {fair['commit']}, {fair['date']}", ""), rows)]
     return parts
 
 
@@ -161,7 +156,7 @@ def endurance(found: Mapping[str, Any]) -> list[str]:
         ),
     ]
     said = f"{found['replicas']} replicas, {found['clients']} clients, balanced by {found['balanced_by']}"
-    return [ENDURANCE, _table((said, *kinds.values()), rows)]
+    return [ENDURANCE, table((said, *kinds.values()), rows)]
 
 
 def serving_fuzz(found: Mapping[str, Any]) -> list[str]:
@@ -177,7 +172,7 @@ def serving_fuzz(found: Mapping[str, Any]) -> list[str]:
         ),
         ("beside: median, `p99`", f"{small['beside']['median_ms']} ms, {small['beside']['p99_ms']} ms"),
     ]
-    return [BODIES, _table(("", ""), rows)]
+    return [BODIES, table(("", ""), rows)]
 
 
 def kills(found: Mapping[str, Any]) -> list[str]:
@@ -194,11 +189,11 @@ def kills(found: Mapping[str, Any]) -> list[str]:
         ("temporary files left", "temporary_files"),
         ("resumes at once that both went on, or neither", "refused_wrongly"),
     ]
-    table = _table(
+    faults = table(
         ("what must not be", *(f"at {run['commit']}" for run in runs)),
         [(text, *(run.get(name, "not told apart") for run in runs)) for text, name in rows],
     )
-    return [KILLS.format(flows=max(run["flows"] for run in runs)), *map(_killed, runs), table]
+    return [KILLS.format(flows=max(run["flows"] for run in runs)), *map(_killed, runs), faults]
 
 
 def _killed(found: Mapping[str, Any]) -> str:
@@ -226,7 +221,7 @@ def disk(found: Mapping[str, Any]) -> list[str]:
         ("did without what had no room, and ended the same", found["did_without"]),
         ("did not", len(found["faults"])),
     ]
-    return [DISK, _table(("", ""), rows)]
+    return [DISK, table(("", ""), rows)]
 
 
 def admission(found: Mapping[str, Any]) -> list[str]:
@@ -248,9 +243,9 @@ def admission(found: Mapping[str, Any]) -> list[str]:
     rows = [(text, found[f"fair_{name}"], found[f"first_come_{name}"]) for text, name in week]
     return [
         STATES.format(choices=walk["choices_of_four_requests"]),
-        _table(("", ""), checked),
+        table(("", ""), checked),
         WEEK,
-        _table(head, rows),
+        table(head, rows),
     ]
 
 
@@ -268,7 +263,7 @@ def permits(found: Mapping[str, Any]) -> list[str]:
         ("claims that waited longer than all that may pass them", faults["waited_too_long"]),
         ("permits that the dead hold in the end", faults["dead_hold"]),
     ]
-    return [PERMITS, _table(("", ""), rows)]
+    return [PERMITS, table(("", ""), rows)]
 
 
 def elastic(found: Mapping[str, Any]) -> list[str]:
@@ -283,18 +278,18 @@ def elastic(found: Mapping[str, Any]) -> list[str]:
         return ", ".join(map(str, value)) if isinstance(value, list) else value
 
     kinds = [found[name] for name in ("fixed", "elastic")]
-    table = _table(
+    trained = table(
         ("", "the same workers", "elastic"),
         [(text, *(told(kind[name]) for kind in kinds)) for text, name in rows],
     )
     last = f"The accuracies differ by {found['accuracy_differs_by']}."
-    return [ELASTIC.format_map(found), table, last]
+    return [ELASTIC.format_map(found), trained, last]
 
 
 def scale(found: Mapping[str, Any]) -> list[str]:
     names = found["names"]
     parts = [
-        _table(
+        table(
             (
                 "shape",
                 "commit",
@@ -318,9 +313,6 @@ def scale(found: Mapping[str, Any]) -> list[str]:
             ],
         )
     ]
-    if rows := found.get("peers"):
-        parts.append("Beside other tools' local runners (benchmarks/engine_peers.py):")
-        parts.append(_table(tuple(rows[0]), [tuple(row.values()) for row in rows]))
     equal, wrong = names["names_with_equal_hashes"], len(names["wrong"])
     parts.append(
         f"{NAMES} **{names['names']} names** of a fan-out of {names['nodes_each']}: under {equal} of them two nodes "
@@ -340,7 +332,7 @@ def fuzz(found: Mapping[str, Any]) -> list[str]:
     told = ("inputs", "tracebacks", "hangs", "slowest_s")
     targets = [(name, *(each[word] for word in told)) for name, each in found["by_target"].items()]
     head = ("target", *(word.replace("_s", ", s") for word in told))
-    return [_table(("", ""), rows), _table(head, targets)]
+    return [table(("", ""), rows), table(head, targets)]
 
 
 def _source(name: str, found: Mapping[str, Any]) -> str:
@@ -349,11 +341,6 @@ def _source(name: str, found: Mapping[str, Any]) -> str:
     ]
     last = found if "date" in found else parts[-1]
     return f"`{COMMANDS[name]}`, {last['date']}, commit {last['commit']}, {last['machine']}."
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def main() -> int:
