@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from os import PathLike
 from typing import TextIO
 
 from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
-from tiphys.compiler.output import write_atomically
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.lint.finding import Severity
-from tiphys.lint.fixing import fix as fix_text
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, lint_documents
 
@@ -54,7 +52,7 @@ def cli_main(
     for source in sources:
         label, source = source if isinstance(source, tuple) else ("", source)
         try:
-            if fix and isinstance(source, str | Path):
+            if fix and isinstance(source, str | PathLike):
                 repaired += sum(_repair(path) for path in files_below(str(source)))
             documents += documents_of(source, label)
         except TiphysError as error:
@@ -78,6 +76,11 @@ def cli_main(
 
 
 def _repair(path: str) -> int:
+    from pathlib import Path
+
+    from tiphys.compiler.output import write_atomically
+    from tiphys.lint.fixing import fix as fix_text
+
     before = text_of(path)
     after, applied = fix_text(before, file=path)
     if after != before:
