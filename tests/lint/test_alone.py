@@ -56,6 +56,10 @@ FILES = {
     "q-nothing": "# nothing\n",
     "r-other": "kind: Service\n",
     "s-json": '{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "x"}, "spec": {}}',
+    "t-escaped": TEMPLATE.replace("NAME", "hidden")
+    .replace("WorkflowT", '"Workflow\\x54')
+    .replace("plate\n", 'plate"\n'),
+    "u-calls-it": CALLS.replace("NAME", "hidden"),
 }
 
 

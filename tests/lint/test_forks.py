@@ -42,6 +42,24 @@ for fork in forks:
     assert ask(code).split() == ["gone", "gone"]
 
 
+def test_they_end_when_who_began_them_is_killed() -> None:
+    code = """
+import os, signal
+from tiphys.lint.forks import by_forks
+def work(number):
+    os.write(1, b"begun\\n")
+    return "x" * 1_000_000
+answers = by_forks(work, 100, 3)
+next(answers)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == [b"begun\n"] * 3
+        process.kill()
+        process.stdout.read()  # to its end, which comes when the last of them has ended
+
+
 def test_one_that_fails_says_what_became_of_it() -> None:
     code = """
 from tiphys.errors import RunError

@@ -38,11 +38,12 @@ def _alone(file: str, argo: Argo) -> list[Finding] | None:
     """What is found in a file; None where that may depend on others, or others on it."""
     words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
     try:
-        documents = list(scan_text(text_of(file), file=file))
+        text = text_of(file)
+        if any(word in text for word in words):
+            return None
+        documents = list(scan_text(text, file=file))
         kinds = {item.kind for item in documents}
         if kinds.isdisjoint(ARGO_KINDS) or not kinds.isdisjoint(REFERRED):
-            return None
-        if any(word in item.text for word in words for item in documents):
             return None
         return lint_documents(documents, argo=argo, part=True)
     except ElsewhereError:
