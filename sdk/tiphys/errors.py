@@ -15,7 +15,6 @@ TiphysError
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -148,6 +147,8 @@ class TrainingServiceError(TiphysError):
 
 def did_you_mean(word: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for near misses of ``word``, or an empty string."""
+    import difflib  # slow to import; most programs misspell nothing
+
     near = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.6)
     if not near:
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from tiphys.terminal import plain
 
@@ -26,6 +25,10 @@ _CELL = "text-align:left;vertical-align:top;padding:.15em 1em .15em 0;overflow-w
 
 def text(value: object, most: int = 300) -> str:
     """What anybody wrote, as HTML."""
+    from html import (
+        escape,
+    )  # with all the names of HTML's characters; few programs show anything in a notebook
+
     return escape(plain(str(value), most))
 
 

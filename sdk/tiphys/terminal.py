@@ -7,9 +7,7 @@ import re
 __all__ = ["plain"]
 
 # what moves a terminal's cursor, changes its title or its order of writing
-_CONTROLS = re.compile(
-    r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff"
-)
+_CONTROLS = r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff"
 _MOST = 4000
 
 
@@ -21,6 +19,6 @@ def plain(text: str, most: int = _MOST) -> str:
     more = len(text) - most
     if more > 0:
         text = f"{text[:most]}… ({more} characters more)"
-    return _CONTROLS.sub(
-        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
+    return re.sub(  # compiled with the first text: it takes longer than all the rest of importing this
+        _CONTROLS, lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -284,6 +285,46 @@ def test_every_command_has_help_with_an_example(
         main([*command, "--help"])
     assert caught.value.code == 0
     assert f"example: tiphys {command[0]}" in capsys.readouterr().out
+
+
+def test_the_parser_of_one_command_is_that_of_all_of_them() -> None:
+    """It is made alone, since the others take their time."""
+    from tiphys.cli import parser
+
+    def helps(made: argparse.ArgumentParser) -> dict[str, str]:
+        choices = next(action.choices for action in made._actions if action.dest == "command")
+        return {name: command.format_help() for name, command in dict(choices or {}).items()}
+
+    every = helps(parser())
+    for name in every:
+        assert helps(parser(name))[name] == every[name]
+    assert len(helps(parser("lint"))) == 1
+    for other in ("runs", "--traceback", "none", ""):  # a module, an option, nothing at all
+        assert helps(parser(other)) == every
+
+
+def test_linting_a_file_imports_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: x-}\n"
+        "spec: {entrypoint: main, templates: [{name: main, suspend: {}}]}\n"
+    )
+    code = "import sys; from tiphys.cli import main; main(['lint', 'x.yaml']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    slow = ("difflib", "hashlib", "html", "random", "tomllib", "traceback", "zoneinfo", "asyncio")
+    others = (
+        "compiler",
+        "dsl",
+        "engine",
+        "runs",
+        "store",
+        "cli.run",
+        "expr.semver",
+        "lint.fixing",
+        "lint.verdict",
+    )
+    assert {*slow, *(f"tiphys.{name}" for name in others)} & set(done.stdout.split()) == set()
 
 
 def test_no_colours_when_it_is_not_a_terminal_or_not_wanted(tmp_path: Path) -> None:

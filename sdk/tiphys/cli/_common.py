@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from tiphys.errors import RefusedError
@@ -106,6 +105,8 @@ def cluster_of(options: argparse.Namespace) -> ClusterOptions:
 def put(text: str, output: str | None) -> None:
     """Write a text to the file of ``--output``, whole or not at all; without one, or for ``-``, to standard output."""
     if output and output != "-":
+        from pathlib import Path
+
         from tiphys.compiler.output import write_atomically
 
         write_atomically(Path(output), text)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST
@@ -64,8 +64,8 @@ def handle(options: argparse.Namespace) -> int:
 
 
 def _source(source: str, options: argparse.Namespace) -> Any:
-    path = Path(source)
-    if path.is_dir() or (path.suffix != ".py" and (path.exists() or ":" not in source)):
+    python = os.path.splitext(source)[1] == ".py"
+    if os.path.isdir(source) or (not python and (os.path.exists(source) or ":" not in source)):
         return source
     from tiphys.compiler import load_with
 

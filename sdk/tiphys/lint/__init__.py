@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST, Argo
 from tiphys.lint.command import cli_main
 from tiphys.lint.finding import Finding, Severity
-from tiphys.lint.fixing import fix
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
-from tiphys.lint.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from tiphys.lint.fixing import fix
+    from tiphys.lint.verdict import Verdict, judge
 
 __all__ = [
     "ARGO_VERSIONS",
@@ -47,6 +49,19 @@ def lint(source: Any, *, file: str = "", argo: Argo = NEWEST) -> list[Finding]:
         ``source`` is nothing that can be linted, TIP215 for a version of Argo that the linter does not know.
     """
     return lint_documents(documents_of(source, file), argo=argo)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "fix":  # as these are imported, whoever only lints need not wait for them
+        from tiphys.lint.fixing import fix as value
+    elif name in ("Verdict", "judge"):
+        from tiphys.lint import verdict
+
+        value = getattr(verdict, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 class _Callable(types.ModuleType):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TextIO
+from os import PathLike
+from typing import NamedTuple, TextIO
 
 from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
-from tiphys.compiler.output import write_atomically
 from tiphys.errors import RefusedError, TiphysError
-from tiphys.lint.finding import Severity
-from tiphys.lint.fixing import fix as fix_text
+from tiphys.lint.alone import lint_alone
+from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.formats import FORMATS, render
-from tiphys.lint.linter import documents_of, files_below, lint_documents
+from tiphys.lint.linter import documents_of, files_below, is_path, lint_documents, no_collection
 
 __all__ = ["cli_main"]
 
@@ -48,21 +47,11 @@ def cli_main(
     form = "json" if json else format
     if form not in FORMATS:
         raise RefusedError("TIP215", f"unknown format {form!r}", fix=f"use one of {', '.join(FORMATS)}")
-    documents: list[Document] = []
-    failed = False
-    repaired = 0
-    for source in sources:
-        label, source = source if isinstance(source, tuple) else ("", source)
-        try:
-            if fix and isinstance(source, str | Path):
-                repaired += sum(_repair(path) for path in files_below(str(source)))
-            documents += documents_of(source, label)
-        except TiphysError as error:
-            failed = True
-            err.write(f"{error}\n")
+    with no_collection():
+        found = _found(sources, fix, argo, err)
     findings = [
         finding
-        for finding in lint_documents(documents, argo=argo)
+        for finding in found.findings
         if _RANK[finding.severity] <= _RANK[severity or "info"] and _wanted(finding.code, select, ignore)
     ]
     counted = [item for item in findings if _RANK[item.severity] <= _RANK[severity or "warning"]]
@@ -71,13 +60,55 @@ def cli_main(
         counts = [sum(item.severity == name for item in findings) for name in _RANK]
         pairs = [(count, name) for count, name in zip(counts, _RANK, strict=True) if count]
         summary = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in pairs) or "clean"
-        err.write(f"{len({item.file for item in documents})} files: {summary}")
+        err.write(f"{found.files} files: {summary}")
         hidden = " (infos: --severity info)" if len(counted) < len(findings) else ""
-        err.write(f", {repaired} repaired{hidden}\n" if repaired else f"{hidden}\n")
-    return 2 if failed else 1 if counted else 0
+        err.write(f", {found.repaired} repaired{hidden}\n" if found.repaired else f"{hidden}\n")
+    return 2 if found.failed else 1 if counted else 0
+
+
+class _Found(NamedTuple):
+    """The findings in so many files; how many repairs were made in them; whether something could not be read."""
+
+    findings: list[Finding]
+    files: int
+    repaired: int
+    failed: bool
+
+
+def _found(sources: Sequence[object], fix: bool, argo: Argo, err: TextIO) -> _Found:
+    alone: dict[str, list[Finding]] = {}
+    if not fix and all(is_path(source) for source in sources):
+        alone = lint_alone([file for source in sources for file in files_below(str(source))], argo)
+    documents: list[Document] = []
+    files: list[str] = []  # where some were linted alone, in the order of the findings
+    failed = False
+    repaired = 0
+    for source in sources:
+        label, source = source if isinstance(source, tuple) else ("", source)
+        try:
+            if fix and isinstance(source, str | PathLike):
+                repaired += sum(_repair(path) for path in files_below(str(source)))
+            documents += documents_of(source, label, but=alone)
+            files += files_below(str(source)) if alone else []
+        except TiphysError as error:
+            failed = True
+            err.write(f"{error}\n")
+    every = {file: alone.get(file, []) for file in files}
+    done = len(every.keys() & alone.keys())
+    findings = lint_documents(documents, argo=argo, beside=done > 0)
+    if done:
+        for item in findings:
+            every[item.file].append(item)
+        findings = [item for each in every.values() for item in each]
+    return _Found(findings, done + len({item.file for item in documents}), repaired, failed)
 
 
 def _repair(path: str) -> int:
+    from pathlib import Path
+
+    from tiphys.compiler.output import write_atomically
+    from tiphys.lint.fixing import fix as fix_text
+
     before = text_of(path)
     after, applied = fix_text(before, file=path)
     if after != before:

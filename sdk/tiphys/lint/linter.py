@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import TypeGuard
 
 from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
 from tiphys.argo.version import NEWEST, Argo
@@ -18,7 +19,7 @@ from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
 
-__all__ = ["argo_findings", "documents_of", "files_below", "lint_documents"]
+__all__ = ["argo_findings", "documents_of", "files_below", "is_path", "lint_documents", "no_collection"]
 
 _READING = {
     "TIP203": "L101",
@@ -36,21 +37,28 @@ _FIRST_INLINE_ONLY = frozenset(
 )
 
 
-def lint_documents(documents: list[Document], *, argo: Argo = NEWEST) -> list[Finding]:
+def lint_documents(
+    documents: list[Document], *, argo: Argo = NEWEST, part: bool = False, beside: bool = False
+) -> list[Finding]:
     """Return all findings in documents that may refer to each other, in the order of the text.
 
-    ``argo``: the version that they are written for.
+    ``argo``: the version that they are written for. ``part``: they are not all; raises ElsewhereError where a rule asks
+    for what the others may hold. ``beside``: so was done with others, which hold workflows.
     """
-    with _no_collection():
+    with no_collection():
         silent = _comments(documents)
-        found = _lint(load(documents, argo), list(catalogue.values()))
+        project = load(documents, argo, part)
+        try:
+            found = _lint(project, list(catalogue.values()), beside)
+        finally:
+            project.close()
         return [item for item in found if not silenced(item, silent.get(item.file, []))]
 
 
 def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Project, list[Finding]]:
     """Return the documents as rules see them, and what `argo lint` of that version would reject or drops in silence
     (L111), whatever comments ask to ignore."""
-    with _no_collection():
+    with no_collection():
         project = load(documents, argo)
         found = _lint(
             project, [entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED]
@@ -58,10 +66,10 @@ def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Proje
         return project, [item for item in found if item.argo or item.code == _DROPPED]
 
 
-def _lint(project: Project, chosen: list[Rule]) -> list[Finding]:
+def _lint(project: Project, chosen: list[Rule], beside: bool = False) -> list[Finding]:
     """What the chosen rules find, each thing once, in the order of the text."""
     found: dict[tuple[object, ...], Finding] = {}
-    for finding in _all(project, chosen):
+    for finding in _all(project, chosen, beside):
         key = (finding.code, finding.file, finding.path, finding.message, finding.line, finding.column)
         found.setdefault(key, finding)
     order = {document.file: index for index, document in reversed(list(enumerate(project.documents)))}
@@ -83,8 +91,9 @@ def _comments(documents: list[Document]) -> dict[str, list[Comment]]:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Many small objects and no cycles: the collector would double the time."""
+def no_collection() -> Iterator[None]:
+    """Many small objects, and no cycles but those that :meth:`Project.close` breaks: the collector would double the
+    time. It looks at all that is left once it is on again."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -94,11 +103,12 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _all(project: Project, chosen: list[Rule]) -> Iterator[Finding]:
+def _all(project: Project, chosen: list[Rule], beside: bool) -> Iterator[Finding]:
     for document in project.documents:
         yield from _reading(document)
         yield from _ignores(document)
-    yield from _empty_files(project)
+    if not project.part:
+        yield from _empty_files(project, beside or bool(project.workflows))
     all_rules: dict[str, list[Rule]] = {}
     for entry in chosen:
         all_rules.setdefault(entry.scope, []).append(entry)
@@ -125,7 +135,7 @@ def _all(project: Project, chosen: list[Rule]) -> Iterator[Finding]:
                     for entry in by_scope.get("manifest", ()):
                         for issue in entry.check(manifest):
                             yield _finding(entry, issue, workflow)
-    for entry in all_rules.get("project", ()):
+    for entry in () if project.part else all_rules.get("project", ()):
         for issue in entry.check(project):
             yield _finding(entry, issue, None)
 
@@ -221,8 +231,9 @@ def _ignores(document: Document) -> Iterator[Finding]:
         )
 
 
-def _empty_files(project: Project) -> Iterator[Finding]:
-    """Files without any Argo object: with nothing at all to lint `argo lint` fails; else a likely misspelling."""
+def _empty_files(project: Project, others: bool) -> Iterator[Finding]:
+    """Files without any Argo object: with nothing at all to lint `argo lint` fails; where others hold something it is a
+    likely misspelling."""
     entry = catalogue["L105"]
     files: dict[str, list[Document]] = {}
     for document in project.documents:
@@ -232,13 +243,13 @@ def _empty_files(project: Project) -> Iterator[Finding]:
             continue
         kinds = sorted({item.kind for item in documents if item.kind})
         near = near_misses(Issue((), "", near=ARGO_KINDS), documents[0], word=kinds[0] if kinds else "")
-        if project.workflows and not near:
+        if others and not near:
             continue
         what = f"only {', '.join(kinds)}" if kinds else "no object with a kind"
         line, column = documents[0].position(("kind",))
         yield Finding(
             code="L105",
-            severity="warning" if project.workflows else entry.severity,
+            severity="warning" if others else entry.severity,
             message=f"found nothing to lint: the file holds {what}",
             fix=phrase(near) or f"the kinds are {', '.join(ARGO_KINDS)}",
             file=file,
@@ -247,17 +258,17 @@ def _empty_files(project: Project) -> Iterator[Finding]:
             column=column,
             cause=entry.why,
             near=near,
-            argo=not project.workflows,
+            argo=not others,
             steps=("kind",),
         )
 
 
-def documents_of(source: object, file: str = "") -> list[Document]:
-    """The documents of a path, a folder, a text, a mapping or a Hera workflow."""
+def documents_of(source: object, file: str = "", but: Container[str] = ()) -> list[Document]:
+    """The documents of a path, a folder, a text, a mapping or a Hera workflow; those of the files ``but`` left out."""
     if isinstance(source, Mapping):
         return [Document(dict(source), None, file=file or "<mapping>")]
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_text(source)):
-        return _from_path(os.fspath(source))
+    if is_path(source):
+        return _from_path(os.fspath(source), but)
     if isinstance(source, str):
         return list(scan_text(source, file=file or "<text>"))
     if hasattr(source, "to_dict") or hasattr(source, "build"):
@@ -271,13 +282,17 @@ def documents_of(source: object, file: str = "") -> list[Document]:
     )
 
 
-def _is_text(source: str) -> bool:
-    return "\n" in source or source.lstrip().startswith("{")
+def is_path(source: object) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it is a file's or a folder's name, and no text."""
+    if isinstance(source, str):
+        return "\n" not in source and not source.lstrip().startswith("{")
+    return isinstance(source, os.PathLike)
 
 
-def _from_path(path: str) -> list[Document]:
-    with _no_collection():
-        return [item for file in files_below(path) for item in scan_text(text_of(file), file=file)]
+def _from_path(path: str, but: Container[str]) -> list[Document]:
+    with no_collection():
+        files = [file for file in files_below(path) if file not in but]
+        return [item for file in files for item in scan_text(text_of(file), file=file)]
 
 
 def files_below(path: str) -> list[str]:

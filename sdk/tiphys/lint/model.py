@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ARGO_KINDS",
     "KINDS",
+    "REFERRED",
     "CallView",
     "ConfigMapView",
+    "ElsewhereError",
     "Project",
     "TemplateView",
     "WorkflowView",
@@ -39,6 +41,9 @@ __all__ = [
 ]
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+
+REFERRED = ("WorkflowTemplate", "ClusterWorkflowTemplate", "ConfigMap")
+"""What workflows refer to that stand in other files."""
 
 Kind = Literal["parameters", "artifacts"]
 KINDS: tuple[Kind, ...] = ("parameters", "artifacts")
@@ -258,13 +263,18 @@ class ConfigMapView:
         self.size = sum(len(str(key).encode()) + len(str(value).encode()) for key, value in parts)
 
 
+class ElsewhereError(Exception):
+    """What is asked for may be in a file that is not at hand."""
+
+
 @dataclass(eq=False, slots=True)
 class Project:
-    """All that was given to one call of the linter."""
+    """All that was given to one call of the linter; or a ``part`` of it, for rules that ask for nothing else."""
 
     documents: list[Document]
     workflows: list[WorkflowView]
     argo: Argo = NEWEST
+    part: bool = False
     shared: dict[tuple[str, str, str], WorkflowView] = field(default_factory=dict)
     _maps: list[ConfigMapView] | None = field(init=False, default=None)
 
@@ -276,8 +286,27 @@ class Project:
             elif item.kind == "ClusterWorkflowTemplate":
                 self.shared.setdefault((item.kind, "", item.name), item)
 
+    def close(self) -> None:
+        """Take its parts from each other, which refer to each other in circles: they are gone with the last reference
+        to it."""
+        for item in self.workflows:
+            for template in item._every or item.templates:
+                template._calls = None
+            item.templates, item._every, item.cache = [], None, {}
+            del item.project
+        self.documents, self.workflows, self.shared, self._maps = [], [], {}, None
+
+    def having(self, word: str) -> Iterator[WorkflowView]:
+        """The workflows whose text has a word, and those that have no text."""
+        return (item for item in self.workflows if word in item.document.text or not item.document.text)
+
+    def _whole(self) -> None:
+        if self.part:
+            raise ElsewhereError
+
     def find(self, name: str, namespace: str, cluster: bool) -> WorkflowView | None:
         """The WorkflowTemplate (exact namespace, as offline lint) or ClusterWorkflowTemplate of that name."""
+        self._whole()
         if cluster:
             return self.shared.get(("ClusterWorkflowTemplate", "", name))
         return self.shared.get(("WorkflowTemplate", namespace, name))
@@ -285,11 +314,13 @@ class Project:
     def named(self, reference: Mapping[str, object]) -> WorkflowView | None:
         """What a ``templateRef`` or ``workflowTemplateRef`` names, in whatever namespace it was given: a run has only
         one."""
+        self._whole()
         wanted = (argo_spec.template_kind(reference), reference.get("name"))
         return next((item for key, item in self.shared.items() if (key[0], key[2]) == wanted), None)
 
     def config_maps(self) -> list[ConfigMapView]:
         """The ConfigMaps among the documents."""
+        self._whole()
         if self._maps is None:
             found = [
                 item for item in self.documents if item.kind == "ConfigMap" and isinstance(item.data, dict)
@@ -298,8 +329,8 @@ class Project:
         return self._maps
 
 
-def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
-    """Decode the Argo objects of the documents."""
+def load(documents: list[Document], argo: Argo = NEWEST, part: bool = False) -> Project:
+    """Decode the Argo objects of the documents; ``part``: there are others."""
     workflows: list[WorkflowView] = []
     roots = table().roots
     numbers: dict[str, int] = {}
@@ -310,4 +341,4 @@ def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
             data = cast("Workflow | CronWorkflow", value)
             number = numbers[document.file]
             workflows.append(WorkflowView(document, document.kind, data, misfits, number))
-    return Project(documents, workflows, known(argo))
+    return Project(documents, workflows, known(argo), part)

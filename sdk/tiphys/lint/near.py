@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from tiphys.argo.reader import Document
@@ -22,6 +21,8 @@ def near_misses(issue: Issue, document: Document, word: str = "") -> tuple[str, 
     folded = {name.lower(): name for name in reversed(candidates)}
     if wrong.lower() in folded:
         return (folded[wrong.lower()],)
+    import difflib  # slow to import; most files have nothing misspelt
+
     cutoff = 0.75 if "." in wrong else 0.6
     close = difflib.get_close_matches(wrong, candidates, n=3, cutoff=cutoff)
     scores = [difflib.SequenceMatcher(None, name, wrong).ratio() for name in close]

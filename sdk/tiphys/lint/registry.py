@@ -64,7 +64,8 @@ def rule(
 
     ``scope`` is what the function is given: ``workflow`` (each Argo object), ``template`` (each of its
     templates), ``manifest`` (each object in a resource template), ``project``
-    (all that was given at once). ``needs`` is a word without which a text cannot break the rule.
+    (all that was given at once). ``needs`` is a word without which a text cannot break the rule, or have others break
+    it.
     """
 
     def register(check: Callable[[Any], Iterator[Issue]]) -> Callable[[Any], Iterator[Issue]]:

@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml import (
+    AliasEvent,
+    DocumentEndEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 from yaml._yaml import CParser
 
 from tiphys.argo.reader.document import MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
@@ -103,18 +113,18 @@ class _Composer:
         while True:
             event = next_event()
             kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if kind is ScalarEvent:
                 node, data = self.scalar(event)
                 if event.anchor is not None:
                     self.anchors[event.anchor] = _Anchor(node, data, 1)
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 if len(stack) >= max_depth:
                     raise TooMuch(f"nested deeper than {max_depth} levels", event.start_mark)
-                frame = self.open(event, kind is yaml.MappingStartEvent)
+                frame = self.open(event, kind is MappingStartEvent)
                 stack.append(frame)
                 self.count += 1
                 continue
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 frame = stack.pop()
                 frame.node.end = event.end_mark
                 if frame.merges:
@@ -123,9 +133,9 @@ class _Composer:
                 if frame.anchor is not None:
                     self.anchors[frame.anchor] = _Anchor(node, data, self.count - frame.count_before)
                 self.count -= 1  # counted when it was opened
-            elif kind is yaml.AliasEvent:
+            elif kind is AliasEvent:
                 node, data = self.alias(event)
-            elif kind is yaml.DocumentEndEvent or kind is yaml.StreamEndEvent:
+            elif kind is DocumentEndEvent or kind is StreamEndEvent:
                 return root
             else:  # stream start, document start
                 continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -13,7 +12,6 @@ import yaml
 from tiphys.argo.reader.compose import ReaderLimits, TooMuch, compose
 from tiphys.argo.reader.document import Document, Problem
 from tiphys.errors import RefusedError
-from tiphys.expr import gojson
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
@@ -87,7 +85,7 @@ def text_of(path: str | os.PathLike[str], limits: ReaderLimits = _DEFAULT) -> st
     """Return the text of a file, refused when it is too large or not UTF-8."""
     name = os.fspath(path)
     try:
-        with FilePath(name).open("rb") as stream:
+        with open(name, "rb") as stream:
             raw = stream.read(limits.bytes + 1)
     except OSError as error:
         raise RefusedError(
@@ -159,6 +157,8 @@ def _document(text: str, file: str, index: int, line_offset: int, limits: Reader
 
 def _json_document(text: str, file: str, limits: ReaderLimits) -> Document | None:
     """The document of a JSON text; None where it is no JSON (a YAML flow mapping, perhaps)."""
+    from tiphys.expr import gojson  # a third of what importing the reader would take; most texts are YAML
+
     try:
         data = gojson.unmarshal(text)
     except json.JSONDecodeError as error:  # no JSON, or with a number that is too long

@@ -117,9 +117,10 @@ def memo_without_cache(template: TemplateView) -> Iterator[Issue]:
     why=f"The controller refuses a map without `{_LABEL}: Cache`; the node ends in Error.",
     source=_CACHE,
     scope="project",
+    needs="memoize",
 )
 def cache_map_unlabelled(project: Project) -> Iterator[Issue]:
-    used = {name for workflow in project.workflows for _, name in _caches(workflow)}
+    used = {name for workflow in project.having("memoize") for _, name in _caches(workflow)}
     for item in project.config_maps():
         if item.name in used and item.labels.get(_LABEL) != "Cache":
             words = f"ConfigMap {item.name!r} is used as a cache but has no label {_LABEL}: Cache"
@@ -134,6 +135,7 @@ def cache_map_unlabelled(project: Project) -> Iterator[Issue]:
     why="Kubernetes refuses it. A cache that grows there can no longer be written.",
     source="Kubernetes, ConfigMap: data must not exceed 1048576 bytes",
     scope="project",
+    needs="ConfigMap",
 )
 def cache_map_too_large(project: Project) -> Iterator[Issue]:
     for item in project.config_maps():

@@ -99,6 +99,7 @@ def hook_without_expression(workflow: WorkflowView) -> Iterator[Issue]:
     why="A reference could mean either; `argo lint` stops for all files.",
     source="argo-workflows v4.1.2, cmd/argo/lint",
     scope="project",
+    needs="Template",
 )
 def shared_template_twice(project: Project) -> Iterator[Issue]:
     seen: set[tuple[str, str, str]] = set()

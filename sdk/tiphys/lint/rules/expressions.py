@@ -155,8 +155,15 @@ def _bracketed(name: str) -> str:
     return text
 
 
-def _expressions(workflow: WorkflowView) -> Iterator[tuple[Path, str, str]]:
+def _expressions(workflow: WorkflowView) -> list[tuple[Path, str, str]]:
     """Every expression without tags inside: its place, how to call it, its text."""
+    found = workflow.cache.get("expressions")
+    if not isinstance(found, list):
+        found = workflow.cache["expressions"] = list(_every_expression(workflow))
+    return found
+
+
+def _every_expression(workflow: WorkflowView) -> Iterator[tuple[Path, str, str]]:
     spec = {key: value for key, value in workflow.spec.items() if key != "templates"}
     yield from _tagged(workflow.spec_path, spec, workflow.name)
     yield from _hooks(workflow.spec_path, workflow.spec, "spec")

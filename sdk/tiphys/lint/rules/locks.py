@@ -131,6 +131,7 @@ def semaphore_limit(workflow: WorkflowView) -> Iterator[Issue]:
     source="Kubernetes openAPI",
     scope="project",
     fixable=True,
+    needs="ConfigMap",
 )
 def config_map_value(project: Project) -> Iterator[Issue]:
     for item in project.config_maps():
@@ -148,13 +149,12 @@ def config_map_value(project: Project) -> Iterator[Issue]:
     why="Two workflows (or one with itself) can wait for each other for ever.",
     source=_SYNC,
     scope="project",
+    needs="synchronization",
 )
 def lock_order(project: Project) -> Iterator[Issue]:
     first: dict[tuple[str, str], str] = {}
     told: set[tuple[int, Path]] = set()
-    for workflow in project.workflows:
-        if "synchronization" not in workflow.document.text and workflow.document.text:
-            continue
+    for workflow in project.having("synchronization"):
         for outer, inner, place, label in _nested(workflow):
             key = (id(workflow), place)
             words = ""

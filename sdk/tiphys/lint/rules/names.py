@@ -34,7 +34,7 @@ def _listings(workflow: WorkflowView) -> list[Listing]:
     """Every list of named things: (how Argo names it, its path, the things, what a name may be)."""
     found = workflow.cache.get("names")
     if not isinstance(found, list):
-        found = workflow.cache["names"] = [item for item in _every_listing(workflow) if item[2]]
+        found = workflow.cache["names"] = list(_every_listing(workflow))
     return found
 
 
@@ -43,8 +43,8 @@ def _every_listing(workflow: WorkflowView) -> Iterator[Listing]:
     yield "spec.templates", workflow.at("templates"), spec.get("templates") or [], _FIELD
     arguments = spec.get("arguments") or {}
     for kind in KINDS:
-        where = f"spec.arguments.{kind}"
-        yield where, workflow.at("arguments", kind), arguments.get(kind) or [], _PARAMETER
+        if things := arguments.get(kind):
+            yield f"spec.arguments.{kind}", workflow.at("arguments", kind), things, _PARAMETER
     for template in workflow.every_template():
         yield from _of_template(template)
 
@@ -52,15 +52,16 @@ def _every_listing(workflow: WorkflowView) -> Iterator[Listing]:
 def _of_template(template: TemplateView) -> Iterator[Listing]:
     for way, listed in (("inputs", template.inputs), ("outputs", template.outputs)):
         for kind in KINDS:
-            things = listed(kind)
-            yield f"{template.label}.{way}.{kind}", (*template.path, way, kind), things, _PARAMETER
+            if things := listed(kind):
+                yield f"{template.label}.{way}.{kind}", (*template.path, way, kind), things, _PARAMETER
     if template.type == "DAG":
         tasks = template.data["dag"].get("tasks") or []
         yield f"{template.label}.tasks", (*template.path, "dag", "tasks"), tasks, _FIELD
     for call in template.calls():
         for kind in KINDS:
-            path = (*call.path, "arguments", kind)
-            yield f"{call.label}.arguments.{kind}", path, call.arguments(kind), _PARAMETER
+            if things := call.arguments(kind):
+                path = (*call.path, "arguments", kind)
+                yield f"{call.label}.arguments.{kind}", path, things, _PARAMETER
 
 
 def _steps(workflow: WorkflowView) -> Iterator[tuple[str, Path, list[tuple[Path, str]]]]:

@@ -93,6 +93,7 @@ def artifact_gc_patch(workflow: WorkflowView) -> Iterator[Issue]:
     why="Whoever gets his code into it has the node, and the Secrets of all pods there. Namespaces with Pod Security "
     "Standards refuse the pod when the step starts.",
     source=_STANDARDS,
+    needs="securityContext",
 )
 def privileged_container(workflow: WorkflowView) -> Iterator[Issue]:
     for pod in _pods(workflow):

@@ -1,0 +1,95 @@
+"""Work that forks share: its order, and how many there are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+from tiphys.lint.forks import forks_for
+
+
+def ask(code: str) -> str:
+    code = f"import os, signal\nfrom tiphys.lint.forks import by_forks, forks_for\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_the_order_is_that_of_the_numbers() -> None:
+    assert ask("print(list(by_forks(lambda number: number**2, 10, 3)))").strip() == str(
+        [n**2 for n in range(10)]
+    )
+    assert ask("print(len({*by_forks(lambda number: os.getpid(), 10, 3)} - {os.getpid()}))").strip() == "3"
+
+
+def test_large_answers_come_whole() -> None:
+    assert ask("print(sum(map(len, by_forks(lambda number: 'x' * 300_000, 9, 2))))").strip() == "2700000"
+
+
+def test_who_stops_asking_leaves_none_behind() -> None:
+    code = """
+answers = by_forks(lambda number: os.getpid() if number < 2 else signal.pause(), 9, 2)
+forks = [next(answers), next(answers)]
+answers.close()
+for fork in forks:
+    try:
+        os.kill(fork, 0)
+    except ProcessLookupError:
+        print("gone")
+"""
+    assert ask(code).split() == ["gone", "gone"]
+
+
+def test_they_end_when_who_began_them_is_killed() -> None:
+    code = """
+import os, signal
+from tiphys.lint.forks import by_forks
+def work(number):
+    os.write(1, b"begun\\n")
+    return "x" * 1_000_000
+answers = by_forks(work, 100, 3)
+next(answers)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == [b"begun\n"] * 3
+        process.kill()
+        process.stdout.read()  # to its end, which comes when the last of them has ended
+
+
+def test_one_that_fails_says_what_became_of_it() -> None:
+    code = """
+from tiphys.errors import RunError
+for work in (lambda number: 1 / number, lambda number: os._exit(3)):
+    try:
+        print(list(by_forks(work, 2, 2)))
+    except RunError as error:
+        print(error.code, error.message)
+"""
+    assert (
+        ask(code).splitlines()
+        == ["TIP305 a process that had a part of the files ended before it was done"] * 2
+    )
+
+
+def test_there_are_as_many_as_pay_and_as_there_are_cores() -> None:
+    code = """
+os.sched_getaffinity = lambda process: {1, 2, 4, 7}
+print(*(forks_for(count) for count in (0, 1, 39, 40, 70, 1000)))
+"""
+    assert ask(code).split() == ["1", "1", "1", "2", "3", "4"]
+
+
+def test_there_are_none_where_threads_run() -> None:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        assert len(os.listdir("/proc/self/task")) > 1
+        assert forks_for(1_000_000) == 1
+    finally:
+        end.set()
+        thread.join()
