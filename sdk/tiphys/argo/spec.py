@@ -142,15 +142,16 @@ def _set_containers(template: Given) -> list[tuple[int, SetContainer]]:
 
 def containers(template: Given) -> Iterator[tuple[Path, ContainerSpec]]:
     """Every container of a template's pod with its path: main ones, sidecars, init containers."""
-    found: list[tuple[int, ContainerSpec]]
     for key in ("container", "script"):
-        found = _items([template.get(key)])
-        yield from (((key,), item) for _, item in found)
+        main = template.get(key)
+        if isinstance(main, dict):
+            yield (key,), cast("ContainerSpec", main)
     for place, each in _set_containers(template):
         yield ("containerSet", "containers", place), each
     for key in ("sidecars", "initContainers"):
-        found = _items(template.get(key))
-        yield from (((key, place), item) for place, item in found)
+        found: list[tuple[int, ContainerSpec]] = _items(template.get(key))
+        for place, item in found:
+            yield (key, place), item
 
 
 def every_template(templates: object, path: Path = ("templates",)) -> Iterator[tuple[Path, Template]]:
