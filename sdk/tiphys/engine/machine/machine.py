@@ -28,7 +28,7 @@ from tiphys.engine.machine.submit import (
 from tiphys.expr.moment import PRESENT
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import GivenObject, Parameter, Workflow, WorkflowStatus
+    from tiphys.argo.types import GivenObject, Parameter, Workflow, WorkflowSpec, WorkflowStatus
 
 
 __all__ = ["Machine"]
@@ -323,8 +323,8 @@ class Machine:
         return plain_copy(self.result())
 
     def result(self) -> Workflow:
-        """As :meth:`workflow`, with the nodes themselves: who is done with the machine needs no second ones, which of a
-        large workflow are much memory."""
+        """As :meth:`workflow`, with the nodes and templates themselves: who is done with the machine needs no second
+        ones, which are much of the memory of a large workflow."""
         state, life = self._state, self._life
         resources = state.nodes.sum_up()
         metadata = plain_copy(self._metadata)
@@ -361,7 +361,7 @@ class Machine:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
         if (condition := state.metrics.condition()) is not None:
             status.setdefault("conditions", []).append(condition)
-        spec = plain_copy(self._workflow.get("spec") or {})
+        spec: WorkflowSpec = {**(self._workflow.get("spec") or {})}
         if state.shutdown:
             spec["shutdown"] = state.shutdown
         if state.suspended:
