@@ -1,11 +1,16 @@
 """What the engine costs: workflows of no-op nodes beside a bare posix_spawn loop of the same program.
 
-Run: python benchmarks/engine.py [--nodes 10000 | --sizes 2500,5000,10000,20000] [--shapes loop,dag]
+Run: python benchmarks/engine.py [--nodes 10000 | --sizes 2500,5000,10000,20000] [--shapes loop,dag] [--start 20]
+         [--memory 50000] [--json FILE]
 
 Each measurement is a process of its own, and right before it the bare loop runs as many programs. Two measures:
 wall time of the whole run less that of the bare loop (what a user waits for; a busy machine doubles it), and CPU
 time of the engine, its keeper and the programs less that of the bare loop and its programs, which is steady. "ratio" is
-the CPU time a node over that of the smallest size: 1 is linear. Other tools' local runners: peers.py.
+the CPU time a node over that of the smallest size: 1 is linear.
+
+``--start N``: N times ``tiphys run`` of a workflow of one step; the time until that step's program runs, and the CPU
+time of all of it. ``--memory N``: the peak of the engine's memory with so many nodes. ``--json FILE``: all of it, as in
+benchmarks/results. Other tools' local runners: peers.py.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -175,6 +181,33 @@ def fresh(shape: str, nodes: int, width: int, store: str) -> dict[str, float]:
     return found
 
 
+def start(times: int, store: str) -> dict[str, float]:
+    """``tiphys run`` of a workflow of one step: from before the command to when that step's program says the time, and
+    the CPU time of the command, the step and all between; in ms."""
+    now = {"name": "main", "container": {"image": "bench", "command": ["date", "+%s.%N"]}}
+    file = Path(store) / "start.yaml"
+    file.write_text(json.dumps(_workflow(now)), encoding="utf-8")
+    command = [sys.executable, "-m", "tiphys", "run", str(file), "--image", "*=host", "--store", store]
+    walls, cpus = [], []
+    for number in range(times + 1):
+        before, begin = _cpu()[1], time.time()
+        own = [*command, "--name", f"start-{number}"]
+        subprocess.run(own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        (log,) = (Path(store) / "runs" / f"start-{number}" / "logs").glob("*.log")
+        walls.append(1e3 * (float(log.read_text()) - begin))
+        cpus.append(1e3 * (_cpu()[1] - before))
+    return {
+        "starts": times,
+        "to_first_process_ms": round(statistics.median(walls[1:]), 1),  # the first one may compile
+        "to_first_process_least_ms": round(min(walls[1:]), 1),
+        "cpu_ms": round(statistics.median(cpus[1:]), 1),
+    }
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, str | float]:
+    return {name: text if name == "shape" else float(text) for name, text in row.items()}
+
+
 def table(rows: list[Mapping[str, str]]) -> None:
     """Print rows with aligned columns."""
     names = list(rows[0])
@@ -189,9 +222,20 @@ def main() -> None:
     parser.add_argument("--sizes", default="", help="numbers of nodes instead, with commas")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="some of %(default)s")
     parser.add_argument("--width", type=int, default=16, help="containers at once")
+    parser.add_argument(
+        "--start", type=int, default=0, metavar="N", help="how often a run of one step starts"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=0, metavar="N", help="nodes with which memory is looked at"
+    )
+    parser.add_argument("--json", default="", metavar="FILE", help="write the numbers there")
     options = parser.parse_args()
     # one store for all, removed at the end: ext4 is slow to make files right after it has removed many
     with tempfile.TemporaryDirectory() as store:
+        found: dict[str, Any] = {}
+        if options.start:
+            found["start"] = start(options.start, store)
+            print(json.dumps(found["start"]), flush=True)
         sizes = [int(size) for size in options.sizes.split(",") if size]
         rows: list[Mapping[str, str]] = []
         for shape in options.shapes.split(","):
@@ -218,7 +262,17 @@ def main() -> None:
                         "memory MB": f"{cost['memory']:.0f}",
                     }
                 )
+        for shape in ("loop", "dag") if options.memory else ():
+            peak = fresh(shape, options.memory, options.width, store)["memory"]
+            found.setdefault("memory", []).append(
+                {"shape": shape, "nodes": options.memory, "peak_rss_mb": round(peak)}
+            )
+            print(json.dumps(found["memory"][-1]), flush=True)
     table(rows)
+    if options.json:
+        from results import about, write
+
+        write(Path(options.json), {**found, "shapes": [_numbers(row) for row in rows], **about()})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import tiphys
+from tiphys.argo.made_from import MADE_FROM
 from tiphys.engine import RunOptions
-from tiphys.records.fold import MADE_FROM, fold
+from tiphys.records.fold import fold
 from tiphys.records.record import Point
 
 FLAKY = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.records.fold import MADE_FROM
+from tiphys.argo.made_from import MADE_FROM
 from tiphys.runs.made_from import annotated, code_digests, environment, made_from
 from tiphys.store import Store
 

@@ -23,6 +23,7 @@ __all__ = [
     "local_problem",
     "refusal",
     "refused",
+    "refused_container",
     "subpath_problem",
     "variable_problem",
 ]
@@ -129,7 +130,7 @@ def refused(spec: Mapping[str, object]) -> Iterator[Found]:
         for below, container in containers(template):
             # Argo gives the main container its name, and sets another aside
             named = below[0] not in ("container", "script")
-            yield from _container(container, (*path, *below), named=named)
+            yield from refused_container(container, (*path, *below), named=named)
         for side in ("inputs", "outputs"):
             for place, item in _list((template.get(side) or {}), "artifacts"):
                 yield from _look(item, "path", _nul, (*path, side, "artifacts", place))
@@ -145,7 +146,8 @@ def _defaults(spec: Mapping[str, object]) -> Iterator[tuple[Path, Mapping[str, o
         yield ("templateDefaults",), found
 
 
-def _container(container: Mapping[str, object], path: Path, *, named: bool) -> Iterator[Found]:
+def refused_container(container: Mapping[str, object], path: Path, *, named: bool = True) -> Iterator[Found]:
+    """As :func:`refused`, of one container that stands at ``path``."""
     if named:
         yield from _look(container, "name", label_problem, path)
     yield from _look(container, "workingDir", _nul, path)

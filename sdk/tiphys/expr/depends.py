@@ -21,6 +21,8 @@ _UNNAMED = {
 }
 _ALL_OF = re.compile(rf"\s*{_WORD}(?:\s*&&\s*{_WORD})*\s*")
 
+_NO_GROUPS: frozenset[str] = frozenset()  # an empty one is 200 bytes, and there are many tasks
+
 
 class Depends:
     """A parsed ``depends``.
@@ -112,4 +114,4 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
 
     logic = _TASK.sub(expand, text)
     plain = _ALL_OF.fullmatch(text) is not None and not any(task in RESERVED for task in tasks)
-    return Depends(tuple(tasks), frozenset(groups), logic, tuple(wanted) if plain else None)
+    return Depends(tuple(tasks), frozenset(groups) or _NO_GROUPS, logic, tuple(wanted) if plain else None)

@@ -400,12 +400,17 @@ def compile_plan(value: object) -> Plan | None:
     if isinstance(value, str):
         return Plan() if "{{" in value else None
     if isinstance(value, dict):
-        members = [(key, plan) for key, item in value.items() if (plan := compile_plan(item)) is not None]
-        keys = any(isinstance(key, str) and "{{" in key for key in value)
+        members, keys = [], False
+        for key, item in value.items():  # a loop: a pod's template is gone through once more for each pod
+            if isinstance(key, str) and "{{" in key:
+                keys = True
+            if (plan := compile_plan(item)) is not None:
+                members.append((key, plan))
         return Plan(members, keys=keys) if members or keys else None
     if isinstance(value, (list, tuple)):
-        items = [
-            (place, plan) for place, item in enumerate(value) if (plan := compile_plan(item)) is not None
-        ]
+        items = []
+        for place, item in enumerate(value):
+            if (plan := compile_plan(item)) is not None:
+                items.append((place, plan))
         return Plan(items=items) if items else None
     return None

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tiphys.argo.artifacts import key_of, location_of
+from tiphys.argo.made_from import MADE_FROM
 from tiphys.argo.nodes import FAILED, is_hit, is_step, label
 from tiphys.argo.pools import POOLS
 from tiphys.argo.time import seconds
@@ -35,11 +36,9 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import Arguments, Node, Outputs, Template, Workflow
 
-__all__ = ["LOCAL", "MADE_FROM", "fold", "when"]
+__all__ = ["LOCAL", "fold", "when"]
 
 LOCAL = "local"
-MADE_FROM = "tiphys.dev/from-"
-"""How the annotations begin that say what a run was made from: ``tiphys.dev/from-code``, ``-lock``, ``-git``."""
 _OF_A_RUN = ("shutdown", "suspend", "priority", "activeDeadlineSeconds", "serviceAccountName", "ttlStrategy")
 """What of a spec is of how a run is done, and not of what it does."""
 _ADDED = ("arguments", "inputs", "metadata", "name", "outputs", "resources")

@@ -12,14 +12,48 @@ Two ways lead to a cluster: the Argo Server's REST API, and the Kubernetes API o
 
 from __future__ import annotations
 
-from tiphys.runs.backend import Backend, Change, WorkflowLogLine
-from tiphys.runs.client import Client, Submitted
-from tiphys.runs.cluster.errors import WaitTimeout
-from tiphys.runs.cluster.kubernetes import Kubernetes
-from tiphys.runs.cluster.server import ArgoServer
-from tiphys.runs.cluster.submission import Submission, prepare
-from tiphys.runs.cluster.transport import FakeTransport, HttpTransport, Request, Response, Stream, Transport
-from tiphys.runs.result import NodeFailure, Result, Row, rows
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiphys.runs.backend import Backend, Change, WorkflowLogLine
+    from tiphys.runs.client import Client, Submitted
+    from tiphys.runs.cluster.errors import WaitTimeout
+    from tiphys.runs.cluster.kubernetes import Kubernetes
+    from tiphys.runs.cluster.server import ArgoServer
+    from tiphys.runs.cluster.submission import Submission, prepare
+    from tiphys.runs.cluster.transport import (
+        FakeTransport,
+        HttpTransport,
+        Request,
+        Response,
+        Stream,
+        Transport,
+    )
+    from tiphys.runs.result import NodeFailure, Result, Row, rows
+
+_PUBLIC = {
+    "ArgoServer": "tiphys.runs.cluster.server",
+    "Backend": "tiphys.runs.backend",
+    "Change": "tiphys.runs.backend",
+    "Client": "tiphys.runs.client",
+    "FakeTransport": "tiphys.runs.cluster.transport",
+    "HttpTransport": "tiphys.runs.cluster.transport",
+    "Kubernetes": "tiphys.runs.cluster.kubernetes",
+    "NodeFailure": "tiphys.runs.result",
+    "Request": "tiphys.runs.cluster.transport",
+    "Response": "tiphys.runs.cluster.transport",
+    "Result": "tiphys.runs.result",
+    "Row": "tiphys.runs.result",
+    "Stream": "tiphys.runs.cluster.transport",
+    "Submission": "tiphys.runs.cluster.submission",
+    "Submitted": "tiphys.runs.client",
+    "Transport": "tiphys.runs.cluster.transport",
+    "WaitTimeout": "tiphys.runs.cluster.errors",
+    "WorkflowLogLine": "tiphys.runs.backend",
+    "prepare": "tiphys.runs.cluster.submission",
+    "rows": "tiphys.runs.result",
+}
 
 __all__ = [
     "ArgoServer",
@@ -43,3 +77,16 @@ __all__ = [
     "prepare",
     "rows",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'tiphys.runs' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

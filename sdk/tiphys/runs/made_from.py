@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys._version import __version__
+from tiphys.argo.made_from import MADE_FROM
 from tiphys.compiler.project import import_folders
-from tiphys.records.fold import MADE_FROM
 from tiphys.store.files import clear, write_atomic
 
 if TYPE_CHECKING:

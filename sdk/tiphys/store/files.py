@@ -36,6 +36,7 @@ __all__ = [
 
 
 _TEMPORARY = ".tmp"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -166,13 +167,17 @@ def write_json(path: Path, value: Any, *, private: bool = False) -> None:
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:
     """The JSON text of a value; what lies deeper than ``depth`` maps is in one piece."""
-    if not depth or not isinstance(value, dict) or not value:
-        yield json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict) or not value:
+        yield _encode(value)
         return
     mark = "{"
     for key, item in value.items():
-        yield f"{mark}{json.dumps(str(key), ensure_ascii=False)}: "
-        yield from _pieces(item, depth - 1)
+        head = f"{mark}{_encode(str(key))}: "
+        if depth == 1:
+            yield head + _encode(item)
+        else:
+            yield head
+            yield from _pieces(item, depth - 1)
         mark = ", "
     yield "}"
 

@@ -15,8 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["Loop", "Timer"]
 
@@ -84,6 +86,8 @@ class Loop:
     ) -> None:
         """Do ``work`` in a thread of a small pool and bring its result back into the loop."""
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # 8 ms, and few runs have work for threads
+
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tiphys-engine")
 
         def task() -> None:

@@ -269,11 +269,13 @@ def substitute_template(
     return compiled.plan.render(template, twice(body or variables))
 
 
-def substitute_pod(template: Template, variables: Callable[[], Variables]) -> Template:
+def substitute_pod(compiled: Compiled, template: Template, variables: Callable[[], Variables]) -> Template:
     """Return what the pod gets: tags that values brought along are replaced once more, by globals and inputs.
 
     Source: argo-workflows v4.1.2, workflow/controller/workflowpod.go (substitutePodParams).
     """
+    if compiled.plan is None and compile_plan(template.get("inputs")) is None:
+        return template  # it had no tags, and values come into it by them alone
     plan = compile_plan(template)
     if plan is None:
         return template

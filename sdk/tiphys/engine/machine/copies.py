@@ -17,7 +17,7 @@ def plain_copy(value: T) -> T:
 
 def _copy(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
+        return {key: item if type(item) is str else _copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value

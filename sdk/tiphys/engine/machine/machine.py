@@ -28,7 +28,7 @@ from tiphys.engine.machine.submit import (
 from tiphys.expr.moment import PRESENT
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import GivenObject, Parameter, Workflow, WorkflowStatus
+    from tiphys.argo.types import GivenObject, Parameter, Workflow, WorkflowSpec, WorkflowStatus
 
 
 __all__ = ["Machine"]
@@ -320,6 +320,11 @@ class Machine:
 
     def workflow(self) -> Workflow:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""
+        return plain_copy(self.result())
+
+    def result(self) -> Workflow:
+        """As :meth:`workflow`, with the nodes and templates themselves: who is done with the machine needs no second
+        ones, which are much of the memory of a large workflow."""
         state, life = self._state, self._life
         resources = state.nodes.sum_up()
         metadata = plain_copy(self._metadata)
@@ -342,13 +347,13 @@ class Machine:
         if resources:
             status["resourcesDuration"] = resources
         if state.nodes.by_id:
-            status["nodes"] = plain_copy(state.nodes.by_id)
+            status["nodes"] = state.nodes.by_id
         if state.globals.outputs:
-            status["outputs"] = plain_copy(state.globals.outputs)
+            status["outputs"] = state.globals.outputs
         if state.library.stored:
-            status["storedTemplates"] = plain_copy(state.library.stored)
+            status["storedTemplates"] = state.library.stored
         if self._stored_spec is not None:
-            status["storedWorkflowTemplateSpec"] = plain_copy(self._stored_spec)
+            status["storedWorkflowTemplateSpec"] = self._stored_spec
         locks = state.locks.status() if not life.done else None  # what has ended holds none
         if locks is not None:
             status["synchronization"] = locks
@@ -356,7 +361,7 @@ class Machine:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
         if (condition := state.metrics.condition()) is not None:
             status.setdefault("conditions", []).append(condition)
-        spec = plain_copy(self._workflow.get("spec") or {})
+        spec: WorkflowSpec = {**(self._workflow.get("spec") or {})}
         if state.shutdown:
             spec["shutdown"] = state.shutdown
         if state.suspended:

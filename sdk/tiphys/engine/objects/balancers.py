@@ -89,7 +89,7 @@ class Balancers:
             [sys.executable, "-m", "tiphys.serving.balancer", "--control", str(self.control)],
             env,
             str(self.host.folder),
-            str(self.host.log_path("balancer")),
+            self.host.log_path("balancer"),
         )
         self._process = self.host.spawner.spawn(self.host.network.joined(launch), self._ended)
 

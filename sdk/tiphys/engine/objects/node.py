@@ -364,7 +364,7 @@ class ResourcePod:
         lines = [message or self._done_line()]
         if message and self._item is not None:
             lines += self.resources.report(self._item)
-        with log.open("a") as stream:
+        with open(log, "a") as stream:
             stream.writelines(line + "\n" for line in lines)
         now = self.host.loop.now()
         resources = pod_duration([({}, self._began or now, now)])

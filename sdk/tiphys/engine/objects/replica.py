@@ -32,7 +32,7 @@ _BACKOFF = (0.2, 10.0)  # the kubelet's 10 s .. 300 s, scaled to one machine
 
 def describe_end(host: Host, name: str, what: str, *, lines: int = 15) -> list[str]:
     """``what`` and the last lines of a replica's log."""
-    path = host.log_path(name)
+    path = Path(host.log_path(name))
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - 64_000))
@@ -228,7 +228,7 @@ class Replica:
             )
             launch = startable(self.host.runner.launch(container), name)
             if name == self._main:
-                self.told = container.told
+                self.told = Path(container.told) if container.told is not None else None
         except (StartProblem, TiphysError, OSError, ValueError) as error:
             heed_full_disk(error)
             text = str(getattr(error, "message", error))

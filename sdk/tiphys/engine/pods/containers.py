@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Containers"]
 
 _LONGEST_WORDS = 4096  # bytes: as of the kubelet
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Containers:
@@ -61,7 +62,7 @@ class Containers:
         self._stdout: bytes | None = None
         self._starts = Starts(host, command.node_id, space, left)
         self._readiness: Readiness | None = None
-        self._text = json.dumps(command.template, separators=(",", ":"), ensure_ascii=False)
+        self._text = _encode(command.template)
         self._declared = declared_paths(template)
         self._daemon = ""  # the container whose readiness counts
         if command.daemon:

@@ -127,7 +127,7 @@ def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dic
 def container_environment(
     host: Host,
     container: ContainerSpec,
-    fields: Mapping[str, str],
+    fields: Callable[[], Mapping[str, str]],
     base: Mapping[str, str],
     resource: Resource,
 ) -> dict[str, str]:
@@ -161,7 +161,9 @@ def container_environment(
     return env
 
 
-def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resource: Resource) -> str | None:
+def _value_from(
+    host: Host, source: EnvSource, fields: Callable[[], Mapping[str, str]], resource: Resource
+) -> str | None:
     places = (("ConfigMap", source.get("configMapKeyRef")), ("Secret", source.get("secretKeyRef")))
     for kind, reference in places:
         if reference is not None:
@@ -181,7 +183,7 @@ def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resour
                 phase="Error",
             )
     if (field := source.get("fieldRef")) is not None:
-        return fields.get(str(field.get("fieldPath")), "")
+        return fields().get(str(field.get("fieldPath")), "")
     if (amount := source.get("resourceFieldRef")) is not None:
         return resource(amount)
     return None

@@ -55,7 +55,8 @@ class NoGpus(RunError):
 def asked(spec: ContainerSpec) -> int:
     """How many GPUs a container asks for. Raises NoGpus TIP236 for devices of another kind, StartProblem for a number
     that the API server refuses."""
-    resources = spec.get("resources") or {}
+    if not (resources := spec.get("resources")):
+        return 0
     wanted = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
     count = 0
     for name, value in wanted.items():

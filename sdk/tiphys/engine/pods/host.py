@@ -141,6 +141,6 @@ class Host:
             )
         )
 
-    def log_path(self, name: str) -> Path:
+    def log_path(self, name: str) -> str:
         """The log file of a node or replica."""
-        return Path(f"{self.folder}/logs/{name}.log")
+        return f"{self.folder}/logs/{name}.log"

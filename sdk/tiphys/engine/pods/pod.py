@@ -279,7 +279,7 @@ class StepPod:
         pod = self.command.pod_name
 
         archived = archives_logs(self.template, self.host.spec)
-        logs = self.host.log_path(self.command.node_id) if archived else None
+        logs = Path(self.host.log_path(self.command.node_id)) if archived else None
 
         def work() -> tuple[Outputs, str]:
             return collect(self.host, self.template, source, pod=pod, logs=logs)

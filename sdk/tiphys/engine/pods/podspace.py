@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.names import invalid
-from tiphys.argo.paths import refused, subpath_problem
+from tiphys.argo.paths import refused_container, subpath_problem
 from tiphys.argo.spec import written
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
@@ -119,8 +119,8 @@ class PodSpace:
         self._fields: dict[str, str] | None = None
         self._roots: dict[str, Path] = {}
 
-    @property
     def fields(self) -> dict[str, str]:
+        """What ``fieldRef`` can name."""
         if self._fields is None:
             self._fields = pod_fields(self.host, self.name, self.ip, self._metadata)
         return self._fields
@@ -131,7 +131,7 @@ class PodSpace:
             if name not in self._specs:
                 raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
             self._made[name] = make_volume(
-                self.host, self._specs[name], self._beside("+pod"), self.fields, self._resource
+                self.host, self._specs[name], self._beside("+pod"), self.fields(), self._resource
             )
         return self._made[name]
 
@@ -142,13 +142,12 @@ class PodSpace:
         name: str = "",
         extra_env: Mapping[str, str] | None = None,
         declared: Sequence[str] = (),
-        log: Path,
+        log: str,
     ) -> Container:
         """Resolve one container: image, command, environment, mounts. Raises StartProblem or RefusedError."""
         name = name or str(spec.get("name") or "main")
-        for where, found, problem in refused({"templates": [{"sidecars": [{**spec, "name": name}]}]}):
-            place = written(("spec", "containers", *where[4:]))
-            raise StartProblem(invalid("Pod", self.name, place, found, problem), phase="Error")
+        for where, found, problem in refused_container({**spec, "name": name}, ("spec", "containers")):
+            raise StartProblem(invalid("Pod", self.name, written(where), found, problem), phase="Error")
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
         mounts = self.mounts(spec)
         base = self._base(image)

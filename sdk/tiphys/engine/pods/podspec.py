@@ -95,7 +95,7 @@ def _asking(command: StartPod, mark: str) -> tuple[list[ContainerSpec], list[Con
     if not {"container", "script", "containerSet"} & command.template.keys():
         return [], []  # no containers of its own
     template = command.template
-    if any(mark in text for text in command.patches):
+    if command.patches and any(mark in text for text in command.patches):
         try:
             template, _, _ = patched(template, command.volumes, command.patches)
         except StartProblem:
@@ -106,8 +106,10 @@ def _asking(command: StartPod, mark: str) -> tuple[list[ContainerSpec], list[Con
 def _in_turn(template: Template) -> tuple[list[ContainerSpec], list[ContainerSpec]]:
     """The init containers of the template's pod, and those that run at once."""
     inits: list[ContainerSpec] = [*(template.get("initContainers") or [])]
-    names = {str(each.get("name")) for each in inits}
-    return inits, [each for name, each in pod_containers(template).items() if name not in names]
+    others = pod_containers(template)
+    for each in inits:
+        others.pop(str(each.get("name")), None)
+    return inits, [*others.values()]
 
 
 def beside_main(spec: SideContainer, template: Template) -> ContainerSpec:

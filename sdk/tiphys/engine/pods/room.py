@@ -43,8 +43,9 @@ def requests(inits: Sequence[ContainerSpec], others: Sequence[ContainerSpec]) ->
 
 
 def _requested(pool: str, spec: ContainerSpec) -> int:
+    if not (resources := spec.get("resources")):
+        return 0
     resource, unit = _UNITS[pool]
-    resources = spec.get("resources") or {}
     given = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.get(resource, 0)
     with contextlib.suppress(ValueError, OverflowError):
         return max(math.ceil(round(quantity(given) / unit, 6)), 0)

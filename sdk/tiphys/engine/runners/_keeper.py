@@ -373,7 +373,7 @@ class Keeper:
                 stdout = self.stdout(number)
                 if self.bonds.pop(number) != HELPER and self.folder >= 0:
                     self.write(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
-                self.send("exit", number, status, stdout, "", 0, processes.used(pid))
+                self.send("exit", number, status, stdout, "", 0, processes.used(pid, self.strays))
             else:
                 os.waitpid(pid, 0)
             if pid == self.watchman:
@@ -381,13 +381,16 @@ class Keeper:
         if exited:
             self.sweep()
 
+    def strays(self) -> list[int]:
+        """Orphans of what it has started: they are its children now."""
+        known = {*self.alive, self.watchman}
+        return [pid for pid in map(int, os.pread(self.offspring, 1 << 16, 0).split()) if pid not in known]
+
     def sweep(self) -> None:
-        """Kill orphans (they are our children now) of processes that have ended."""
-        for pid in map(int, os.pread(self.offspring, 1 << 16, 0).split()):
-            if pid not in self.alive and pid != self.watchman and not self.helps(pid):
-                with contextlib.suppress(OSError, ValueError):
-                    if os.getsid(pid) in self.alive or processes.mark(pid) in self.pids:
-                        continue
+        """Kill orphans of processes that have ended."""
+        for pid in filter(lambda pid: not self.helps(pid), self.strays()):
+            with contextlib.suppress(OSError, ValueError):
+                if os.getsid(pid) not in self.alive and processes.mark(pid) not in self.pids:
                     os.kill(pid, signal.SIGKILL)
 
     def helps(self, pid: int) -> bool:
@@ -438,11 +441,7 @@ class Keeper:
             left = bool(self.alive)
             for pid in processes.children(self.me):
                 with contextlib.suppress(OSError, ValueError):
-                    if (
-                        pid in self.released
-                        or os.getsid(pid) in self.released
-                        or processes.mark(pid) in self.free
-                    ):
+                    if {pid, os.getsid(pid)} & self.released or processes.mark(pid) in self.free:
                         continue
                     left = True
                     os.kill(pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "MARK",
@@ -43,14 +43,15 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def used(pid: int) -> tuple[int, float]:
+def used(pid: int, strays: Callable[[], Iterable[int]]) -> tuple[int, float]:
     """Wait for a child that has ended: the most bytes that it, or one that it waited for, had at once, and the seconds
-    of all. What it left behind in its session, and is dying, counts: a sandbox's monitor waits for nobody.
+    of all. What it left behind in its session, and is dying, counts: a sandbox's monitor waits for nobody. ``strays``:
+    the children that might be such.
 
     0 bytes: no more than this process itself, whose memory a child shares until its program begins.
     """
     ends, own = [os.wait4(pid, 0)[2]], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for each in children(os.getpid()):
+    for each in strays():
         with contextlib.suppress(OSError):
             if os.getsid(each) == pid:
                 ends += _dying(each)

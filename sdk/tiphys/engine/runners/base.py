@@ -105,7 +105,7 @@ class Container:
     mounts: Sequence[Mount]
     declared: Sequence[str]  # paths of inputs and outputs
     hostname: str
-    log: Path
+    log: str
     spec: ContainerSpec  # as the template has it
     own_entrypoint: bool = (
         False  # the container gave no command: ``command`` holds what its image does not know
@@ -128,16 +128,14 @@ class Container:
 
     def beside(self, command: Sequence[str]) -> Container:
         """A second container with the same files and environment, for a command whose output nobody reads."""
-        return replace(
-            self, command=command, scripts=(), outputs=(), log=Path(os.devnull), own_entrypoint=False
-        )
+        return replace(self, command=command, scripts=(), outputs=(), log=os.devnull, own_entrypoint=False)
 
     @property
-    def told(self) -> Path | None:
+    def told(self) -> str | None:
         """The file on this machine in which it tells what it has to tell (:mod:`tiphys.step.report`)."""
         if (path := self.env.get(REPORT)) is not None:
-            return self.on_host(path)
-        return None if self.reports is None else Path(f"{self.reports}.jsonl")
+            return str(self.on_host(path))
+        return None if self.reports is None else f"{self.reports}.jsonl"
 
     def on_host(self, path: str) -> Path:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""

@@ -136,7 +136,7 @@ class DockerRunner:
         pairs = [each for pair in outputs for each in pair]
         argv = ["/bin/sh", "-c", _SHELL, "tiphys", self._program, name, str(len(outputs)), *pairs, *run]
         kill = (self._program, "kill", name)
-        return Launch("/bin/sh", argv, env, "/", str(container.log), kill=kill)
+        return Launch("/bin/sh", argv, env, "/", container.log, kill=kill)
 
 
 def _identity(container: Container, program: str) -> list[str]:

@@ -96,7 +96,9 @@ class GpuMachine:
 
     def nodes(self, gpus: Sequence[Gpu]) -> dict[str, str]:
         """The files by which a program opens these: what each is called in ``/dev`` -> where it is."""
-        names = [*_SHARED, *(node for gpu in gpus for node in gpu.nodes)] if gpus else []
+        if not gpus:
+            return {}
+        names = [*_SHARED, *(node for gpu in gpus for node in gpu.nodes)]
         places = {f"/dev/{name}": str(self.root / "dev" / name) for name in names}
         return {name: place for name, place in places.items() if os.path.exists(place)}
 

@@ -66,7 +66,7 @@ def no_connection(container: Container, network: Network) -> str:
 def _end(container: Container) -> str:
     """The last of what it wrote."""
     try:
-        return tail(container.log, _TAIL)
+        return tail(Path(container.log), _TAIL)
     except OSError:
         return ""
 

@@ -8,7 +8,7 @@ where that can be had: its code computes the path.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem, absolute
@@ -63,16 +63,11 @@ class ProcessRunner:
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
         _make_folders(container)
-        env = dict(container.base_env)
-        for name, value in [
-            *visible_devices(container.gpus).items(),
-            *_told(container),
-            *container.env.items(),
-        ]:
-            env[name] = relocation.value(value)
+        own = {**visible_devices(container.gpus), **_told(container), **container.env}
+        env = {**container.base_env, **relocation.values(own)}
         env["TMPDIR"] = relocation.place("/tmp")
         if REPORT not in env and (told := container.told) is not None:
-            env[REPORT] = str(told)
+            env[REPORT] = told
         keep_packages(env, relocation.place(PACKAGES))
         argv = relocation.texts(container.command)
         if not argv:
@@ -89,7 +84,7 @@ class ProcessRunner:
         if container.workdir != "/":
             made = make_folders(container.workdir, container.root, container.mounts)
             workdir = container.on_host(made)
-        return Launch(path, argv, env, str(workdir), str(container.log))
+        return Launch(path, argv, env, str(workdir), container.log)
 
 
 def _of_image(path: str) -> bool:
@@ -134,7 +129,8 @@ def _computes_paths(container: Container, relocation: Relocation) -> bool:
     )
 
 
-def _told(container: Container) -> Iterator[tuple[str, str]]:
+def _told(container: Container) -> dict[str, str]:
     """Paths that a well-known program computes itself, where a variable can tell it: those of Hera's runner."""
     if any(path.startswith(_HERA + "/") for path in container.declared):
-        yield "hera__outputs_directory", _HERA
+        return {"hera__outputs_directory": _HERA}
+    return {}

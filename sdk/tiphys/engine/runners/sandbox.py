@@ -102,7 +102,7 @@ class SandboxRunner:
         elif container.gpus:
             _find_drivers(container, env)
         try:
-            return self.network.joined(Launch(bwrap, command, env, "/", str(container.log)))
+            return self.network.joined(Launch(bwrap, command, env, "/", container.log))
         except NetworkLost as error:
             raise StartProblem(f"{container.name}: {error}", phase="Error") from error
 

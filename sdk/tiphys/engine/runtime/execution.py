@@ -135,7 +135,7 @@ class Execution:
 
     def finish(self) -> Workflow:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
-        workflow = self.machine.workflow()
+        workflow = self.machine.result()
         self.driver.metrics.write()
         self.driver.host.sampler.flush()
         if self.resumed and not self.driver.host.options.keep_folders:

@@ -48,6 +48,7 @@ _FIELDS = {
     for kind in _KINDS.values()
     if dataclasses.is_dataclass(kind)
 }
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=dict).encode
 
 # when the engine is killed before these are written, the pod runs again or the wait is told again
 _SOFT = (
@@ -63,7 +64,7 @@ def encode(event: Event) -> tuple[str, str]:
     """An event as (kind, JSON)."""
     kind = type(event)
     body = {name: getattr(event, name) for name in _FIELDS[kind]}
-    return kind.__name__, json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=dict)
+    return kind.__name__, _encode(body)
 
 
 def decode(kind: str, body: str) -> Event:

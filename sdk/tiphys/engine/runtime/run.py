@@ -20,6 +20,7 @@ from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
 from tiphys.argo.version import known
+from tiphys.engine.base.garbage import seldom_collected
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.base.options import RunOptions, RunResult
@@ -260,7 +261,7 @@ class Run:
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
         resumed, self._resumed = self._resumed, True
         folder = execution.folder
-        with execution, contextlib.ExitStack() as stack:
+        with execution, seldom_collected(), contextlib.ExitStack() as stack:
             loop = Loop()
             stack.callback(loop.close)
             written = runner.name != "docker"  # its containers are somebody else's

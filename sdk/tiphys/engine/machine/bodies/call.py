@@ -209,8 +209,11 @@ class Call:
 
     def seconds(self, field: str) -> float | None:
         """A duration of the template; None where there is none, or none that can be read."""
+        text = str(self.template.get(field) or "")
+        if not text:
+            return None
         try:
-            return parse_loose(str(self.template.get(field) or ""))
+            return parse_loose(text)
         except ValueError:
             return None  # what is wrong with it is said where the body starts
 

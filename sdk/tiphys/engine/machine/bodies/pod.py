@@ -154,10 +154,11 @@ class PodBody(Body):
 
     def _for_pod(self, name: str) -> Template:
         """The template as the pod of that name gets it; what is no pod of its own gets it as it is."""
-        assert self.run.compiled is not None
-        if NODE_TYPES[self.run.compiled.kind] != "Pod":
+        compiled = self.run.compiled
+        assert compiled is not None
+        if NODE_TYPES[compiled.kind] != "Pod":
             return self.template
-        return substitute_pod(self.template, lambda: self._globals_in_pod(name))
+        return substitute_pod(compiled, self.template, lambda: self._globals_in_pod(name))
 
     def _volumes(self) -> tuple[VolumeSpec, ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
