@@ -99,5 +99,5 @@ def test_ci_runs_it_within_its_limit() -> None:
     line = re.search(
         r"^part locked-ratios (\d+) make ratios ", (root / ".ci" / "run").read_text(), re.MULTILINE
     )
-    assert line and int(line[1]) <= 180
+    assert line and int(line[1]) <= 300
     assert "benchmarks/guard.py" in (root / "Makefile").read_text(encoding="utf-8")
