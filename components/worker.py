@@ -158,7 +158,8 @@ def _fit(
             begin_with(tf, model, settings.initial)
             _log(gang, f"beginning with the weights of {settings.initial.uri}")
         model.compile(
-            optimizer=keras.optimizers.Adam(_schedule(tf, keras, settings, steps)),
+            # the one that updates a variable by one kernel: each worker updates all of them, in each step
+            optimizer=keras.optimizers.legacy.Adam(_schedule(tf, keras, settings, steps)),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
             steps_per_execution=min(steps, STEPS_PER_EXECUTION),
