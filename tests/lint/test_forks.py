@@ -93,3 +93,8 @@ def test_there_are_none_where_threads_run() -> None:
     finally:
         end.set()
         thread.join()
+
+
+def test_where_nobody_tells_of_threads_there_is_one() -> None:
+    code = "os.path.isdir = lambda path: False  # as on macOS\nprint(forks_for(1_000_000))"
+    assert ask(code).strip() == "1"

@@ -20,8 +20,8 @@ _LEAST = 20  # files of one fork: with half of them it takes longer to begin tha
 
 def forks_for(count: int) -> int:
     """Among how many forks so many files are shared: as many as there are cores for this process; 1, where it is not
-    worth it, or where threads run, which do not live through a fork."""
-    if len(os.listdir("/proc/self/task")) > 1:
+    worth it, or where threads run, which do not live through a fork, or nobody can tell (not Linux)."""
+    if not os.path.isdir("/proc/self/task") or len(os.listdir("/proc/self/task")) > 1:
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), count // _LEAST))
 
