@@ -1,11 +1,12 @@
-"""Training: two workers beside one process that has both cores, and beside a plain tf-keras script.
+"""Training: one to four workers beside one process that has all cores, and beside a plain tf-keras script.
 
-    python benchmarks/training.py [--model cnn] [--batch-size 1024] [--epochs 3] [--repeats 3] [--limit 30000]
-        [--json FILE]
+    python benchmarks/training.py [--models cnn,dropout,batch-norm] [--batch-sizes 1024,256] [--workers 1,2,3,4]
+        [--epochs 3] [--repeats 3] [--limit 30000] [--json FILE]
 
 Each line of the table is the median of interleaved repeats, so that what else runs on the machine weighs on all
 alike; the ratio is the median of the ratios within a repeat. Examples a second are those of the fastest epoch after
-the first one, which also builds the graph; CPU is what all workers used for a thousand examples in that epoch.
+the first one, which also builds the graph; CPU is what all workers used for a thousand examples in that epoch. A batch
+is shared by the workers; where it cannot be it is less by the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +39,27 @@ class Run(NamedTuple):
     wall: float
 
 
+class Case(NamedTuple):
+    """What is trained, and how: ``script`` is ``tiphys`` or ``plain tf-keras``."""
+
+    model: str
+    batch_size: int
+    script: str
+    workers: int
+
+
+Runs = Mapping[Case, list[Run]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="cnn")
-    parser.add_argument("--batch-size", type=int, default=1024, help="global: shared by the workers")
+    parser.add_argument("--models", default="cnn")
+    parser.add_argument("--batch-sizes", default="1024", help="of all workers together")
+    parser.add_argument(
+        "--workers", default="1,2", help="how many; the first is what the others stand beside"
+    )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=int, default=30000, help="training images; 0: all")
@@ -53,10 +69,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--no-plain", action="store_true", help="leave the plain tf-keras script out")
     options = parser.parse_args()
-    kinds = {"tiphys, one process": 1, "tiphys, two workers": 2}
-    if not options.no_plain:
-        kinds |= {"plain tf-keras, one process": 1, "plain tf-keras, two workers": 2}
-    runs: dict[str, list[Run]] = {kind: [] for kind in kinds}
+    cases = [
+        Case(model, int(batch), script, int(workers))
+        for model in options.models.split(",")
+        for batch in options.batch_sizes.split(",")
+        for script in ("tiphys", *(() if options.no_plain else ("plain tf-keras",)))
+        for workers in options.workers.split(",")
+    ]
+    runs: dict[Case, list[Run]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory(prefix="tiphys-bench-") as volume:
         os.environ["TIPHYS_VOLUMES"] = json.dumps({"tiphys": volume})
         from components.fingerprint import fingerprint
@@ -65,70 +85,58 @@ def main() -> None:
         source = fingerprint(options.source, limit=options.limit).source
         dataset = ingest(source, validation_size=1000, limit=options.limit).dataset
         for repeat in range(options.repeats):
-            for kind, workers in kinds.items():
-                key = f"{kind.replace(' ', '-').replace(',', '')}-{repeat}"
-                module = "benchmarks.training_plain" if kind.startswith("plain") else "components.train"
-                run = train(module, workers, key, str(dataset), options, Path(volume))
-                runs[kind].append(run)
-                sys.stderr.write(f"{repeat + 1}/{options.repeats} {kind}: {run.rate:.0f} examples/s\n")
+            for number, case in enumerate(cases):
+                run = train(case, f"{number}-{repeat}", str(dataset), options.epochs, Path(volume))
+                runs[case].append(run)
+                sys.stderr.write(f"{repeat + 1}/{options.repeats} {case}: {run.rate:.0f} examples/s\n")
     found: dict[str, Any] = {
         **about(),
-        "model": options.model,
-        "batch_size": options.batch_size,
         "epochs": options.epochs,
         "images": options.limit,
         "repeats": options.repeats,
         "tensorflow": importlib.metadata.version("tensorflow"),
-        "rows": [told(kind, runs) for kind in runs],
+        "rows": [told(case, runs) for case in cases],
     }
-    print(
-        f"\n{options.model}, global batch {options.batch_size}, {os.cpu_count()} cores, {options.repeats} repeats\n"
-    )
-    print(
-        f"{'':30} {'examples/s':>10} {'of one process':>15} {'of plain':>9} {'CPU ms/1000':>12} {'whole run s':>12}"
-    )
+    print(f"\n{os.cpu_count()} cores, {options.repeats} repeats")
+    print(*(f"{name:>20}" for name in found["rows"][0]), sep="")
     for row in found["rows"]:
-        print(
-            "{kind:30} {examples_per_second:10.0f} {of_one_process:15.2f} {of_plain_cpu:>9} "
-            "{cpu_ms_a_thousand:12.0f} {wall_s:12.1f}".format(**row)
-        )
+        print(*(f"{value:>20}" for value in row.values()), sep="")
     if options.json:
         write(options.json, found)
 
 
-def told(kind: str, runs: Mapping[str, list[Run]]) -> dict[str, Any]:
+def told(case: Case, runs: Runs) -> dict[str, Any]:
     """A row: medians, and the medians of what each repeat has beside one process, and beside the plain script."""
-    alone = runs[kind.replace("two workers", "one process")]
-    plain = runs.get(kind.replace("tiphys", "plain tf-keras"))
-    rate, cpu, wall = (statistics.median(values) for values in zip(*runs[kind], strict=True))
-    row: dict[str, Any] = {
-        "kind": kind,
+    first = next(each.workers for each in runs)
+    alone, plain = case._replace(workers=first), case._replace(script="plain tf-keras")
+    rate, cpu, wall = (statistics.median(values) for values in zip(*runs[case], strict=True))
+
+    def beside(other: Case, ratio: Callable[[Run, Run], float]) -> float | str:
+        if other not in runs:
+            return ""
+        return round(statistics.median(map(ratio, runs[case], runs[other])), 2)
+
+    return {
+        **case._asdict(),
         "examples_per_second": round(rate),
-        "of_one_process": round(
-            statistics.median(run.rate / other.rate for run, other in zip(runs[kind], alone, strict=True)), 2
-        ),
-        "of_plain_cpu": "",
+        "of_one_process": beside(alone, lambda own, other: own.rate / other.rate),
+        "of_plain_cpu": beside(plain, lambda own, other: other.cpu / own.cpu),
         "cpu_ms_a_thousand": round(cpu),
         "wall_s": round(wall, 1),
     }
-    if plain:
-        row["of_plain_cpu"] = round(
-            statistics.median(other.cpu / run.cpu for run, other in zip(runs[kind], plain, strict=True)), 2
-        )
-    return row
 
 
-def train(
-    module: str, workers: int, key: str, dataset: str, options: argparse.Namespace, volume: Path
-) -> Run:
+def train(case: Case, key: str, dataset: str, epochs: int, volume: Path) -> Run:
     """One training by ``workers`` processes; its figures from the metrics that the chief writes."""
+    module = "components.train" if case.script == "tiphys" else "benchmarks.training_plain"
+    workers = case.workers
     inputs = {
         "DATASET": dataset,
-        "MODEL": options.model,
+        "MODEL": case.model,
         "OUTPUT": f"pvc://tiphys/models/{key}",
         "WORK": f"pvc://tiphys/work/{key}",
-        "EPOCHS": options.epochs,
-        "BATCH_SIZE": options.batch_size,
+        "EPOCHS": epochs,
+        "BATCH_SIZE": case.batch_size - case.batch_size % workers,
     }
     environment = {
         **os.environ,

@@ -22,7 +22,7 @@ COMMANDS = {
     "compile": "python benchmarks/compile.py --json benchmarks/results/compile.json",
     "lint": "python benchmarks/lint.py --json benchmarks/results/lint.json",
     "engine": "python benchmarks/engine.py --start 20 --memory 50000 --json benchmarks/results/engine.json",
-    "training": "python benchmarks/training.py --json benchmarks/results/training.json",
+    "training": "python benchmarks/training.py --workers 1,2,3,4 --json benchmarks/results/training.json",
     "mission": "python benchmarks/mission.py --json benchmarks/results/mission.json",
     "serving": "python benchmarks/serving.py --json benchmarks/results/serving.json",
     "guard": "python benchmarks/guard.py --record",
@@ -46,10 +46,9 @@ ARGO = """The same pipelines, compiled by tiphys, on Argo {version} itself: a th
 machine. `argo submit --wait`; the CPU time is that of the workflow controller alone. Rounds: {rounds}."""
 COMPILE = """A DAG of {tasks} tasks, each after three others, beside {peer} writing the YAML of the same. "Written,
 and compiled": the Python objects are made anew, too."""
-TRAINING = """The model `{model}` on {images} images, global batch {batch_size}, {epochs} epochs, TensorFlow
-{tensorflow}, beside a plain script of `tf-keras` that does the same; as one process with all cores, and as two
-workers (`MultiWorkerMirroredStrategy`). CPU time is that of a thousand examples, in the fastest epoch after the
-first."""
+TRAINING = """Trainings on {images} images for {epochs} epochs, TensorFlow {tensorflow}: as one process with all
+cores, and as workers (`MultiWorkerMirroredStrategy`) that share them; beside a plain script of `tf-keras` that does
+the same. CPU time is that of a thousand examples, of all workers, in the fastest epoch after the first."""
 SERVING = """CPU time a request and requests a second, one image a request; {clients} clients. All of it, and the
 balancers: [serving](serving.md#what-it-costs)."""
 GUARD = """CI measures these anew and fails when one is less than {floor} of what was recorded here."""
@@ -190,7 +189,10 @@ def engine(found: Mapping[str, Any]) -> list[str]:
 
 def training(found: Mapping[str, Any]) -> list[str]:
     head = (
-        "",
+        "model",
+        "batch",
+        "workers",
+        "script",
         "examples a second",
         "of one process",
         "CPU time",
@@ -199,7 +201,10 @@ def training(found: Mapping[str, Any]) -> list[str]:
     )
     rows = [
         (
-            row["kind"],
+            row["model"],
+            row["batch_size"],
+            row["workers"],
+            row["script"],
             row["examples_per_second"],
             row["of_one_process"],
             f"{row['cpu_ms_a_thousand']} ms",
