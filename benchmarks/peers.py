@@ -167,7 +167,7 @@ class Local:
         env.pop("PYTHONPATH", None)
         if not peer.package:
             env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "sdk"), str(ROOT)])
-        if "{work}/SHAPE.yaml".replace("SHAPE", shape) in peer.commands[shape]:
+        if f"{{work}}/{shape}.yaml" in peer.commands[shape]:
             compiled(shape, work)
         words = [word.format(bin=programs, flows=FLOWS, work=work) for word in peer.commands[shape].split()]
         return cost(words, env=env, cwd=work, timeout=LIMIT)

@@ -11,11 +11,12 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["about", "results", "show", "table", "write"]
+__all__ = ["about", "results", "show", "table", "write", "write_page"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,6 +58,14 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
     """A table of Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def write_page(path: Path, text: str) -> int:
+    """Write a page of docs; with ``--check`` only tell whether it is there. The exit code."""
+    if "--check" in sys.argv:
+        return 0 if path.exists() and path.read_text(encoding="utf-8") == text else 1
+    path.write_text(text, encoding="utf-8")
+    return 0
 
 
 def _commit() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import results, table  # noqa: E402
+from benchmarks.results import results, table, write_page  # noqa: E402
 
 OUT = ROOT / "docs" / "performance.md"
 COMMANDS = {
@@ -258,13 +258,5 @@ def mission(found: Mapping[str, Any]) -> list[str]:
     return [MISSION, table(head, (tuple(row.values()) for row in rows))]
 
 
-def main() -> int:
-    text = page(results())
-    if "--check" in sys.argv:
-        return 0 if OUT.exists() and OUT.read_text(encoding="utf-8") == text else 1
-    OUT.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_page(OUT, page(results())))

@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.results import results, table  # noqa: E402
+from benchmarks.results import results, table, write_page  # noqa: E402
 
 OUT = ROOT / "docs" / "reliability.md"
 COMMANDS = {
@@ -343,13 +343,5 @@ def _source(name: str, found: Mapping[str, Any]) -> str:
     return f"`{COMMANDS[name]}`, {last['date']}, commit {last['commit']}, {last['machine']}."
 
 
-def main() -> int:
-    text = page(results())
-    if "--check" in sys.argv:
-        return 0 if OUT.exists() and OUT.read_text(encoding="utf-8") == text else 1
-    OUT.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_page(OUT, page(results())))

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tiphys._version import __version__
+from tiphys.lazy import asked_for
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.compiler import to_yaml as to_yaml
@@ -178,14 +179,11 @@ __all__ = ["__version__", "lint", *sorted(_PUBLIC)]
 def __getattr__(name: str) -> Any:
     if name == "lint":  # a package that can be called: tiphys.lint(x), from tiphys.lint import fix
         return importlib.import_module("tiphys.lint")
-    module = _PUBLIC.get(name)
-    if module is None:
+    if name not in _PUBLIC:
         from tiphys.dsl.habits import unknown
 
-        raise unknown("tiphys", name)
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+        raise unknown(__name__, name)
+    return asked_for(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

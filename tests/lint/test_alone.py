@@ -158,8 +158,8 @@ def test_what_goes_wrong_is_told_as_ever(folder: Path) -> None:
 def test_a_process_that_is_killed_is_one_clear_error(folder: Path) -> None:
     fault = (
         "real = alone._alone\n"
-        "alone._alone = lambda file, argo: os.kill(os.getpid(), signal.SIGKILL) "
-        "if file.endswith('c-two-1.yaml') else real(file, argo)"
+        "alone._alone = lambda file, *given: os.kill(os.getpid(), signal.SIGKILL) "
+        "if file.endswith('c-two-1.yaml') else real(file, *given)"
     )
     code, out, err = lint(folder, 3, ".", before=fault)
     assert (code, out) == (1, "")
@@ -168,7 +168,7 @@ def test_a_process_that_is_killed_is_one_clear_error(folder: Path) -> None:
 
 
 def test_an_interrupt_ends_them_all(folder: Path) -> None:
-    waits = "alone._alone = lambda file, argo: (os.write(1, b'%d\\n' % os.getpid()), signal.pause())"
+    waits = "alone._alone = lambda file, *given: (os.write(1, b'%d\\n' % os.getpid()), signal.pause())"
     with subprocess.Popen(
         command(3, waits, "."), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from tiphys.lazy import asked_for
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.approval import approve as approve
@@ -72,84 +73,81 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.xgboostjob import XGBoostJob as XGBoostJob
 
 _PUBLIC = {
-    "Again": "on_failure",
-    "Cache": "cache",
-    "Component": "components",
-    "ConditionValue": "values",
-    "ConfigMap": "secrets",
-    "Dag": "dags",
-    "Fake": "fakes",
-    "Gang": "locks",
-    "ModelRegistry": "registry",
-    "Gate": "gate",
-    "Gateway": "gateway",
-    "MoreMemory": "on_failure",
-    "Mutex": "locks",
-    "OnFailure": "on_failure",
-    "Pipeline": "pipeline",
-    "PyTorchJob": "pytorchjob",
-    "XGBoostJob": "xgboostjob",
-    "RayJob": "rayjob",
-    "MPIJob": "mpijob",
-    "PodSettings": "pod_settings",
-    "Resource": "resource",
-    "Resources": "resources",
-    "Retry": "retry",
-    "Scheduling": "scheduling",
-    "Scratch": "pod_settings",
-    "Secret": "secrets",
-    "Semaphore": "locks",
-    "Serving": "serving",
-    "TFJob": "tfjob",
-    "Task": "task",
-    "GCS": "sources",
-    "Git": "sources",
-    "HTTP": "sources",
-    "S3": "sources",
-    "Text": "sources",
-    "Toleration": "scheduling",
-    "CallableTemplate": "context",
-    "Value": "values",
-    "Volume": "pod",
-    "container": "container",
-    "approve": "approval",
-    "argo_template": "kept",
-    "http": "http",
-    "collect": "composed",
-    "component": "components",
-    "compose": "composed",
-    "dag": "dags",
-    "enough": "enough",
-    "for_each": "context",
-    "raw": "composed",
-    "splice": "resource",
-    "unless_data": "policies",
-    "while_intact": "policies",
-    "while_metric": "policies",
-    "scheduled_time": "workflow_values",
-    "workflow_created": "workflow_values",
-    "workflow_duration": "workflow_values",
-    "workflow_failures": "workflow_values",
-    "workflow_namespace": "workflow_values",
-    "workflow_parameters": "workflow_values",
-    "workflow_uid": "workflow_values",
-    "with_fakes": "fakes",
-    "workflow_name": "values",
-    "workflow_status": "values",
+    "Again": ".on_failure",
+    "Cache": ".cache",
+    "Component": ".components",
+    "ConditionValue": ".values",
+    "ConfigMap": ".secrets",
+    "Dag": ".dags",
+    "Fake": ".fakes",
+    "Gang": ".locks",
+    "ModelRegistry": ".registry",
+    "Gate": ".gate",
+    "Gateway": ".gateway",
+    "MoreMemory": ".on_failure",
+    "Mutex": ".locks",
+    "OnFailure": ".on_failure",
+    "Pipeline": ".pipeline",
+    "PyTorchJob": ".pytorchjob",
+    "XGBoostJob": ".xgboostjob",
+    "RayJob": ".rayjob",
+    "MPIJob": ".mpijob",
+    "PodSettings": ".pod_settings",
+    "Resource": ".resource",
+    "Resources": ".resources",
+    "Retry": ".retry",
+    "Scheduling": ".scheduling",
+    "Scratch": ".pod_settings",
+    "Secret": ".secrets",
+    "Semaphore": ".locks",
+    "Serving": ".serving",
+    "TFJob": ".tfjob",
+    "Task": ".task",
+    "GCS": ".sources",
+    "Git": ".sources",
+    "HTTP": ".sources",
+    "S3": ".sources",
+    "Text": ".sources",
+    "Toleration": ".scheduling",
+    "CallableTemplate": ".context",
+    "Value": ".values",
+    "Volume": ".pod",
+    "container": ".container",
+    "approve": ".approval",
+    "argo_template": ".kept",
+    "http": ".http",
+    "collect": ".composed",
+    "component": ".components",
+    "compose": ".composed",
+    "dag": ".dags",
+    "enough": ".enough",
+    "for_each": ".context",
+    "raw": ".composed",
+    "splice": ".resource",
+    "unless_data": ".policies",
+    "while_intact": ".policies",
+    "while_metric": ".policies",
+    "scheduled_time": ".workflow_values",
+    "workflow_created": ".workflow_values",
+    "workflow_duration": ".workflow_values",
+    "workflow_failures": ".workflow_values",
+    "workflow_namespace": ".workflow_values",
+    "workflow_parameters": ".workflow_values",
+    "workflow_uid": ".workflow_values",
+    "with_fakes": ".fakes",
+    "workflow_name": ".values",
+    "workflow_status": ".values",
 }
 
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
+    if name not in _PUBLIC:
         from tiphys.dsl.habits import unknown
 
-        raise unknown("tiphys.dsl", name)
-    value = getattr(importlib.import_module(f"tiphys.dsl.{module}"), name)
-    globals()[name] = value
-    return value
+        raise unknown(__name__, name)
+    return asked_for(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

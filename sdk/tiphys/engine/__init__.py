@@ -6,8 +6,9 @@ on with a run that was killed.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from tiphys.lazy import asked_for
 
 _PUBLIC = {
     "CacheChecked": "tiphys.engine.base.observations",
@@ -32,12 +33,7 @@ __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'tiphys.engine' has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    return asked_for(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

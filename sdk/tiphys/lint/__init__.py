@@ -7,6 +7,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST, Argo
+from tiphys.lazy import asked_for
 from tiphys.lint.command import cli_main
 from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.formats import FORMATS, render
@@ -16,6 +17,9 @@ from tiphys.lint.registry import Rule, catalogue
 if TYPE_CHECKING:
     from tiphys.lint.fixing import fix
     from tiphys.lint.verdict import Verdict, judge
+
+# whoever only lints need not wait for these
+_LATER = {"Verdict": ".verdict", "fix": ".fixing", "judge": ".verdict"}
 
 __all__ = [
     "ARGO_VERSIONS",
@@ -52,16 +56,7 @@ def lint(source: Any, *, file: str = "", argo: Argo = NEWEST) -> list[Finding]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "fix":  # as these are imported, whoever only lints need not wait for them
-        from tiphys.lint.fixing import fix as value
-    elif name in ("Verdict", "judge"):
-        from tiphys.lint import verdict
-
-        value = getattr(verdict, name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    return asked_for(__name__, _LATER, name)
 
 
 class _Callable(types.ModuleType):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tiphys.argo.reader import scan_text, text_of
 from tiphys.argo.version import Argo
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import lint_documents, no_collection
-from tiphys.lint.model import ARGO_KINDS, REFERRED, ElsewhereError
+from tiphys.lint.model import ARGO_KINDS, REFERRED
 from tiphys.lint.registry import catalogue
 
 __all__ = ["lint_alone"]
@@ -26,17 +26,19 @@ def lint_alone(files: Sequence[str], argo: Argo) -> dict[str, list[Finding]]:
     if forks == 1:
         return {}
 
+    words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
+
     def work(number: int) -> list[Finding] | None:
         with no_collection():
-            return _alone(files[number], argo)
+            return _alone(files[number], argo, words)
 
     found = by_forks(work, len(files), forks)
     return {file: each for file, each in zip(files, found, strict=True) if each is not None}
 
 
-def _alone(file: str, argo: Argo) -> list[Finding] | None:
-    """What is found in a file; None where that may depend on others, or others on it."""
-    words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
+def _alone(file: str, argo: Argo, words: Collection[str]) -> list[Finding] | None:
+    """What is found in a file; None where that may depend on others, or others on it, as it may with one of the words
+    in it."""
     try:
         text = text_of(file)
         if any(word in text for word in words):
@@ -46,7 +48,5 @@ def _alone(file: str, argo: Argo) -> list[Finding] | None:
         if kinds.isdisjoint(ARGO_KINDS) or not kinds.isdisjoint(REFERRED):
             return None
         return lint_documents(documents, argo=argo, part=True)
-    except ElsewhereError:
-        return None
-    except Exception:  # noqa: BLE001 - see lint_alone
+    except Exception:  # noqa: BLE001 - an ElsewhereError, or what goes wrong: see lint_alone
         return None

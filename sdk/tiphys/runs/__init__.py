@@ -12,8 +12,9 @@ Two ways lead to a cluster: the Argo Server's REST API, and the Kubernetes API o
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from tiphys.lazy import asked_for
 
 if TYPE_CHECKING:
     from tiphys.runs.backend import Backend, Change, WorkflowLogLine
@@ -80,12 +81,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'tiphys.runs' has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    return asked_for(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

@@ -12,8 +12,9 @@ The module loads lazily, so that importing it costs nothing until a name is used
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from tiphys.lazy import asked_for
 
 _PUBLIC = {
     "Balancer": "tiphys.serving.balancer",
@@ -40,12 +41,7 @@ __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'tiphys.serving' has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    return asked_for(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

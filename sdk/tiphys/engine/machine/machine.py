@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.copies import plain_copy
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
 from tiphys.argo.version import NEWEST, Argo
@@ -12,7 +13,6 @@ from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.bodies.retry import Retrying
-from tiphys.engine.machine.copies import plain_copy
 from tiphys.engine.machine.counters import Counters
 from tiphys.engine.machine.library import Context, Library, TemplateError
 from tiphys.engine.machine.lifecycle import Lifecycle

@@ -5,8 +5,9 @@ What others use of it is loaded when it is asked for: who lists runs needs no en
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from tiphys.lazy import asked_for
 
 if TYPE_CHECKING:
     from tiphys.engine.runtime.ends import relabel_ended
@@ -28,22 +29,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Ownership": "stored",
-    "Record": "stored",
-    "Run": "run",
-    "prepare_again": "retry",
-    "prepare_resubmit": "retry",
-    "prepare_retry": "retry",
-    "relabel_ended": "ends",
-    "ring": "requests",
-    "why_not": "requests",
+    "Ownership": ".stored",
+    "Record": ".stored",
+    "Run": ".run",
+    "prepare_again": ".retry",
+    "prepare_resubmit": ".retry",
+    "prepare_retry": ".retry",
+    "relabel_ended": ".ends",
+    "ring": ".requests",
+    "why_not": ".requests",
 }
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
+    value: object = asked_for(__name__, _HOMES, name)
     return value

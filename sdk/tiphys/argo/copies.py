@@ -19,5 +19,5 @@ def _copy(value: object) -> object:
     if isinstance(value, dict):
         return {key: item if type(item) is str else _copy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_copy(item) for item in value]
+        return [item if type(item) is str else _copy(item) for item in value]
     return value
