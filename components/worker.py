@@ -30,6 +30,7 @@ from components.export import export
 from components.golden import GOLDEN, record_golden
 from components.gradients import timed_all_reduce
 from components.initial import begin_with
+from components.measures import measured_by_epoch
 from components.models import build
 from components.pace import SLOW, Pace, timed
 from components.publish import publish, published, writing
@@ -50,7 +51,7 @@ PEER_SECONDS = 300.0
 STEP_SECONDS = 120.0
 EXPORT_SECONDS = 180.0
 
-# Steps that run without coming back to Python; the loss is reduced over the gang once for all of them.
+# Steps that run without coming back to Python.
 STEPS_PER_EXECUTION = 15
 LABEL_SMOOTHING = 0.05
 WARM_UP = 0.25
@@ -153,7 +154,7 @@ def _fit(
     if start:
         _log(gang, f"resuming after epoch {start}")
     with strategy.scope():
-        model = build(settings.model, keras)
+        model = measured_by_epoch(keras, build(settings.model, keras))
         if settings.initial is not None and not start:
             begin_with(tf, model, settings.initial)
             _log(gang, f"beginning with the weights of {settings.initial.uri}")
