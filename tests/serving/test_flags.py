@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +224,12 @@ def test_whose_api_it_is() -> None:
     assert options("--model_base_path=/m", "--tiphys_protocol=kserve-v1").config.kserve is True
     with pytest.raises(FlagError, match="invalid choice: 'kserve-v2'"):
         options("--model_base_path=/m", "--tiphys_protocol=kserve-v2")
+
+
+def test_a_server_knows_no_balancer_of_others() -> None:
+    code = "import sys, tiphys.serving.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "tiphys.serving.server" in loaded
+    assert not {"tiphys.serving.balancer.envoy", "tiphys.serving.balancer.haproxy", "http.client"} & {*loaded}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from tiphys._version import __version__
 from tiphys.errors import TiphysError
+from tiphys.garbage import seldom_collected
 from tiphys.terminal import plain
 
 __all__ = ["main", "parser"]
@@ -52,7 +53,11 @@ def parser(command: str = "") -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    with seldom_collected():
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(given: Sequence[str]) -> int:
     options = parser(given[0] if given else "").parse_args(given)
     show = options.traceback or os.environ.get("TIPHYS_TRACEBACK", "") not in ("", "0")
     try:

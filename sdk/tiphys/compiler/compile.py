@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.emit import emit_all
 from tiphys.compiler.load import load
 from tiphys.compiler.objects import objects_of
+from tiphys.garbage import never_collected
 
 __all__ = ["documents", "to_yaml"]
 
@@ -22,22 +20,8 @@ def to_yaml(x: Any) -> str:
     keys must exist before the run, then the workflow. The bytes are the same every time. Raises
     DefinitionError.
     """
-    with _collector_paused():
+    with never_collected():
         return emit_all(documents(x), typed=True)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Compiling makes many small objects and no cycles worth collecting: without the collector it takes half
-    as long."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def documents(x: Any) -> list[dict[str, Any]]:

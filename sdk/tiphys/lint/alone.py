@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 
 from tiphys.argo.reader import scan_text, text_of
 from tiphys.argo.version import Argo
+from tiphys.garbage import never_collected
 from tiphys.lint.finding import Finding
-from tiphys.lint.linter import lint_documents, no_collection
+from tiphys.lint.linter import lint_documents
 from tiphys.lint.model import ARGO_KINDS, REFERRED
 from tiphys.lint.registry import catalogue
 
@@ -29,7 +30,7 @@ def lint_alone(files: Sequence[str], argo: Argo) -> dict[str, list[Finding]]:
     words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
 
     def work(number: int) -> list[Finding] | None:
-        with no_collection():
+        with never_collected():
             return _alone(files[number], argo, words)
 
     found = by_forks(work, len(files), forks)

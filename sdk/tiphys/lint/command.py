@@ -10,10 +10,11 @@ from typing import NamedTuple, TextIO
 from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError, TiphysError
+from tiphys.garbage import never_collected
 from tiphys.lint.alone import lint_alone
 from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.formats import FORMATS, render
-from tiphys.lint.linter import documents_of, files_below, is_path, lint_documents, no_collection
+from tiphys.lint.linter import documents_of, files_below, is_path, lint_documents
 
 __all__ = ["cli_main"]
 
@@ -47,7 +48,7 @@ def cli_main(
     form = "json" if json else format
     if form not in FORMATS:
         raise RefusedError("TIP215", f"unknown format {form!r}", fix=f"use one of {', '.join(FORMATS)}")
-    with no_collection():
+    with never_collected():
         found = _found(sources, fix, argo, err)
     findings = [
         finding

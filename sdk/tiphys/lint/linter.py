@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import TypeGuard
@@ -11,6 +9,7 @@ from typing import TypeGuard
 from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError
+from tiphys.garbage import never_collected
 from tiphys.lint import rules as _rules  # noqa: F401  registers them
 from tiphys.lint.finding import Finding, dotted
 from tiphys.lint.manifests import resource_objects
@@ -19,7 +18,7 @@ from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
 
-__all__ = ["argo_findings", "documents_of", "files_below", "is_path", "lint_documents", "no_collection"]
+__all__ = ["argo_findings", "documents_of", "files_below", "is_path", "lint_documents"]
 
 _READING = {
     "TIP203": "L101",
@@ -45,7 +44,7 @@ def lint_documents(
     ``argo``: the version that they are written for. ``part``: they are not all; raises ElsewhereError where a rule asks
     for what the others may hold. ``beside``: so was done with others, which hold workflows.
     """
-    with no_collection():
+    with never_collected():
         silent = _comments(documents)
         project = load(documents, argo, part)
         try:
@@ -58,7 +57,7 @@ def lint_documents(
 def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Project, list[Finding]]:
     """Return the documents as rules see them, and what `argo lint` of that version would reject or drops in silence
     (L111), whatever comments ask to ignore."""
-    with no_collection():
+    with never_collected():
         project = load(documents, argo)
         found = _lint(
             project, [entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED]
@@ -88,19 +87,6 @@ def _comments(documents: list[Document]) -> dict[str, list[Comment]]:
             entry = Comment(moved, item.codes, item.reason, item.written + document.line_offset)
             found.setdefault(document.file, []).append(entry)
     return found
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Many small objects, and no cycles but those that :meth:`Project.close` breaks: the collector would double the
-    time. It looks at all that is left once it is on again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _all(project: Project, chosen: list[Rule], beside: bool) -> Iterator[Finding]:
@@ -290,7 +276,7 @@ def is_path(source: object) -> TypeGuard[str | os.PathLike[str]]:
 
 
 def _from_path(path: str, but: Container[str]) -> list[Document]:
-    with no_collection():
+    with never_collected():
         files = [file for file in files_below(path) if file not in but]
         return [item for file in files for item in scan_text(text_of(file), file=file)]
 

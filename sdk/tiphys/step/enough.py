@@ -34,7 +34,7 @@ FOREVER = -1.0
 _DECISION = "decision.json"
 _WATCHED = "watched.json"
 _ELSEWHERE = ".watched"
-_PAUSE = 0.2  # seconds
+_PAUSE = 0.2  # seconds at most; a tenth of the time that it has waited
 _MOST = 32 << 20  # bytes of a training's file
 
 
@@ -112,8 +112,9 @@ def enough(
         return _decided(earlier)
     asked = _Asked(names, top, min_accuracy, place, resolve(records), by, patience, margin, ended)
     told: set[str] = set()
+    began = time.monotonic()
     while (found := _decision(asked, told)) is None:
-        time.sleep(_PAUSE)
+        time.sleep(min(_PAUSE, 0.01 + (time.monotonic() - began) / 10))
     _write(place / _DECISION, asdict(found))
     for each in found.dropped:
         if each.name in found.stop:

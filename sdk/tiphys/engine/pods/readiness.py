@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Readiness"]
 
-_FAST = 0.1  # on one machine there is no reason to wait for the kubelet's seconds
+_FAST = 0.05  # on one machine there is no reason to wait for the kubelet's seconds
 
 
 class Readiness:

@@ -20,7 +20,6 @@ from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
 from tiphys.argo.version import known
-from tiphys.engine.base.garbage import seldom_collected
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.base.options import RunOptions, RunResult
@@ -46,6 +45,7 @@ from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import StoreError
+from tiphys.garbage import seldom_collected
 from tiphys.store import Store
 from tiphys.store.files import no_room
 

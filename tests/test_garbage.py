@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tiphys.engine.base.garbage import seldom_collected
+from tiphys.garbage import never_collected, seldom_collected
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +36,15 @@ def test_who_wants_it_more_seldom_or_never_has_it_so(own: int) -> None:
     gc.set_threshold(own, 10, 10)
     with seldom_collected():
         assert gc.get_threshold()[0] == own
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_never_and_then_as_before(on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(ValueError, match="no"), never_collected():
+            assert not gc.isenabled()
+            raise ValueError("no")
+        assert gc.isenabled() == on
+    finally:
+        gc.enable()
