@@ -224,7 +224,6 @@ class DagBody(LoopingBody):
             )
             return
         run = self.child_run(name, task, (begun, group))
-        begun.runs.append(run)
         begun.pending += 1
         self.state.defer(self.start_run, begun, run)
 

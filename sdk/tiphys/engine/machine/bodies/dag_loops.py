@@ -63,7 +63,6 @@ class Loops:
             for run in held:
                 self.dag.state.defer(self.dag.start_run, begun, run)
             return
-        begun.runs = [run for run in begun.runs if run not in held]
         begun.pending = 1
         self.dag.one_less(begun)
 

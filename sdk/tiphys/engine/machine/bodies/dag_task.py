@@ -26,7 +26,6 @@ class DagTask:
         "node",
         "order",
         "pending",
-        "runs",
         "stopped",
         "task",
         "walk",
@@ -41,7 +40,6 @@ class DagTask:
         self.node: Node | None = None
         self.children: list[Node] | None = None
         self.order: dict[str, int] = {}  # of a loop: the index of each child by its node's name
-        self.runs: list[Call] = []
         self.pending = 0
         self.done = False
         self.stopped = False  # an item could not be executed: those after it wait for the next walk
