@@ -9,7 +9,7 @@ import pytest
 
 from tiphys.lazy import asked_for
 
-PACKAGES = ("dsl", "engine", "engine.runtime", "lint", "runs", "serving")
+PACKAGES = ("dsl", "engine", "engine.runtime", "lint", "runs", "serving", "serving.balancer")
 
 
 @pytest.mark.parametrize("package", [f"tiphys.{name}" for name in PACKAGES])
