@@ -89,20 +89,20 @@ def main() -> None:
                 run = train(case, f"{number}-{repeat}", str(dataset), options.epochs, Path(volume))
                 runs[case].append(run)
                 sys.stderr.write(f"{repeat + 1}/{options.repeats} {case}: {run.rate:.0f} examples/s\n")
-    found: dict[str, Any] = {
-        **about(),
-        "epochs": options.epochs,
-        "images": options.limit,
-        "repeats": options.repeats,
-        "tensorflow": importlib.metadata.version("tensorflow"),
-        "rows": [told(case, runs) for case in cases],
-    }
+            found: dict[str, Any] = {
+                **about(),
+                "epochs": options.epochs,
+                "images": options.limit,
+                "repeats": repeat + 1,
+                "tensorflow": importlib.metadata.version("tensorflow"),
+                "rows": [told(case, runs) for case in cases],
+            }
+            if options.json:  # after each repeat: many cases take half an hour
+                write(options.json, found)
     print(f"\n{os.cpu_count()} cores, {options.repeats} repeats")
     print(*(f"{name:>20}" for name in found["rows"][0]), sep="")
     for row in found["rows"]:
         print(*(f"{value:>20}" for value in row.values()), sep="")
-    if options.json:
-        write(options.json, found)
 
 
 def told(case: Case, runs: Runs) -> dict[str, Any]:

@@ -22,7 +22,8 @@ COMMANDS = {
     "compile": "python benchmarks/compile.py --json benchmarks/results/compile.json",
     "lint": "python benchmarks/lint.py --json benchmarks/results/lint.json",
     "engine": "python benchmarks/engine.py --start 20 --memory 50000 --json benchmarks/results/engine.json",
-    "training": "python benchmarks/training.py --workers 1,2,3,4 --json benchmarks/results/training.json",
+    "training": "python benchmarks/training.py --models cnn,dropout,batch-norm --batch-sizes 1024,256 "
+    "--workers 1,2,3,4 --json benchmarks/results/training.json",
     "mission": "python benchmarks/mission.py --json benchmarks/results/mission.json",
     "serving": "python benchmarks/serving.py --json benchmarks/results/serving.json",
     "guard": "python benchmarks/guard.py --record",
@@ -48,7 +49,8 @@ COMPILE = """A DAG of {tasks} tasks, each after three others, beside {peer} writ
 and compiled": the Python objects are made anew, too."""
 TRAINING = """Trainings on {images} images for {epochs} epochs, TensorFlow {tensorflow}: as one process with all
 cores, and as workers (`MultiWorkerMirroredStrategy`) that share them; beside a plain script of `tf-keras` that does
-the same. CPU time is that of a thousand examples, of all workers, in the fastest epoch after the first."""
+the same. CPU time is that of a thousand examples, of all workers, in the fastest epoch after the first. Rounds:
+{repeats}."""
 SERVING = """CPU time a request and requests a second, one image a request; {clients} clients. All of it, and the
 balancers: [serving](serving.md#what-it-costs)."""
 GUARD = """CI measures these anew and fails when one is less than {floor} of what was recorded here."""
