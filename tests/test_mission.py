@@ -32,6 +32,7 @@ SMALL = {
     "batch-size": "64",
     "min-accuracy": "0.2",
 }
+MODELS = ("cnn", "dropout", "batch-norm")
 
 
 def command(store: Path, *parameters: str) -> list[str]:
@@ -77,6 +78,12 @@ def hit(node: dict[str, Any]) -> bool:
     return bool((node.get("memoizationStatus") or {}).get("hit"))
 
 
+def judged(steps: dict[str, dict[str, Any]]) -> list[str]:
+    """The models but one that could not be among the best any more, and was the last to be trained: which one that is
+    is up to who comes first, and after so few epochs dropout has by far the lowest accuracy in training."""
+    return [model for model in MODELS if f"drop-training(0:{model})" not in steps]
+
+
 def processes_of(store: Path) -> list[str]:
     """Command lines of processes that know the store: none may outlive a run."""
     found = []
@@ -120,9 +127,10 @@ def test_every_step_runs_once_and_succeeds(first: dict[str, Any]) -> None:
         "deploy-second",
         "expose-second",
     }
-    models = ("cnn", "dropout", "batch-norm")
-    expected |= {f"hand-in-{model}" for model in models}
-    expected |= {f"{model}.{step}" for model in models for step in ("train", "train.run.prepare", "evaluate")}
+    expected |= {f"hand-in-{model}" for model in MODELS}
+    expected |= {f"{model}.{step}" for model in MODELS for step in ("train", "train.run.prepare")}
+    for model in MODELS:
+        expected.add(f"{model}.evaluate" if model in judged(steps) else f"drop-training(0:{model})")
     assert set(steps) == expected | {"predict"}
     assert not any(hit(node) for node in steps.values())
 
@@ -139,7 +147,7 @@ def test_only_one_gang_trains_at_a_time(first: dict[str, Any]) -> None:
 def test_two_of_three_models_are_chosen_by_validation_accuracy(first: dict[str, Any]) -> None:
     steps = leaves(first)
     selection = json.loads(output(steps["select"], "selection"))
-    reports = [json.loads(output(steps[f"{m}.evaluate"], "report")) for m in ("cnn", "dropout", "batch-norm")]
+    reports = [json.loads(output(steps[f"{m}.evaluate"], "report")) for m in judged(steps)]
     ranked = sorted(reports, key=lambda report: (-report["validation_accuracy"], report["name"]))
     assert selection["chosen"] == [report["name"] for report in ranked[:2]]
     assert selection["synthetic"] is False
@@ -171,8 +179,9 @@ def test_the_second_run_takes_ingestion_training_and_evaluation_from_the_cache(
 ) -> None:
     before, after = leaves(first), leaves(second)
     cached = {name for name, node in after.items() if hit(node)}
-    assert cached == {"ingest"} | {
-        f"{model}.{step}" for model in ("cnn", "dropout", "batch-norm") for step in ("train", "evaluate")
+    kept = judged(before)
+    assert cached - {f"{model}.train" for model in MODELS if model not in kept} == {"ingest"} | {
+        f"{model}.{step}" for model in kept for step in ("train", "evaluate")
     }
     for name in cached:
         told = values(before[name])
@@ -186,7 +195,7 @@ def test_a_damaged_model_is_not_taken_from_the_cache(second: dict[str, Any], sto
     (folder / "1" / "saved_model.pb").write_bytes(b"damaged")
     steps = leaves(run(store))
     assert not hit(steps["cnn.train"])
-    assert hit(steps["dropout.train"])
+    assert hit(steps["batch-norm.train"])
     assert hit(steps["ingest"])
 
 
