@@ -98,3 +98,41 @@ def test_there_are_none_where_threads_run() -> None:
 def test_where_nobody_tells_of_threads_there_is_one() -> None:
     code = "os.path.isdir = lambda path: False  # as on macOS\nprint(forks_for(1_000_000))"
     assert ask(code).strip() == "1"
+
+
+def test_an_interrupt_while_they_begin_leaves_none_behind() -> None:
+    """It comes when the last fork is there and this process has not heard of it yet."""
+    code = """
+import time
+
+real, made = os.fork, []
+
+def fork():
+    process = real()
+    if process:
+        made.append(process)
+        if len(made) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+    return process
+
+os.fork = fork
+try:
+    list(by_forks(lambda number: signal.pause(), 9, 3))
+except KeyboardInterrupt:
+    print("interrupted")
+for process in made:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        print("gone")
+    else:
+        os.kill(process, signal.SIGKILL)
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+"""
+    assert ask(code).split() == ["interrupted", *["gone"] * 3]
+
+
+def test_forks_are_interrupted_as_others_are() -> None:
+    code = "print(list(by_forks(lambda number: len(signal.pthread_sigmask(signal.SIG_BLOCK, [])), 3, 3)))"
+    assert ask(code).strip() == "[0, 0, 0]"

@@ -6,7 +6,7 @@ import gc
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
 from tiphys.errors import RunError
@@ -33,8 +33,13 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[T]:
     """
     begun: list[tuple[int, BinaryIO]] = []
     try:
-        for first in range(forks):
-            begun.append(_fork(work, range(first, count, forks), begun))
+        # an interrupt is heard once all are known: who is not in the list yet would not be ended
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            for first in range(forks):
+                begun.append(_fork(work, range(first, count, forks), begun, before))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number in range(count):
             process, stream = begun[number % forks]
             try:
@@ -51,15 +56,20 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[T]:
 
 
 def _fork(
-    work: Callable[[int], T], numbers: Sequence[int], others: Sequence[tuple[int, BinaryIO]]
+    work: Callable[[int], T],
+    numbers: Sequence[int],
+    others: Sequence[tuple[int, BinaryIO]],
+    signals: Iterable[int],
 ) -> tuple[int, BinaryIO]:
-    """A process that does these of the work, and the end of the pipe into which it writes what comes of it."""
+    """A process that does these of the work, with these signals blocked, and the end of the pipe into which it writes
+    what comes of it."""
     reading, writing = os.pipe()
     process = os.fork()
     if process:
         os.close(writing)
         return process, open(reading, "rb")
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         for descriptor in (reading, *(stream.fileno() for _, stream in others)):
             os.close(descriptor)  # so that none can write on once nobody is there to read
         gc.freeze()
