@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,22 +23,23 @@ pytestmark = [
 
 def test_a_gang_measures_what_keras_does_with_one_all_reduce_a_step() -> None:
     addresses = [f"localhost:{port}" for port in free_ports(2)]
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("measured.py"))],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "TF_CONFIG": json.dumps(
-                    {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-                ),
-            },
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    told = [json.loads(worker.communicate(timeout=240)[0].splitlines()[-1]) for worker in workers]
+    with ExitStack() as stack:
+        workers = []
+        for index in range(2):
+            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            worker = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("measured.py"))],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(Path(__file__).parents[2]),
+                    "TF_CONFIG": json.dumps(task),
+                },
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            workers.append(stack.enter_context(worker))
+            stack.callback(worker.kill)  # one that fails leaves the other waiting for it
+        told = [json.loads(worker.communicate(timeout=240)[0].splitlines()[-1]) for worker in workers]
     for keras, own in told:
         assert own["name"] == keras["name"]
         assert set(own["history"]) == {"loss", "accuracy"}
