@@ -74,6 +74,18 @@ class Record:
     seen: dict[str, datetime]
     levels: list[Level] = field(default_factory=list)
     maybe: Optional[Point] = None
+
+
+@dataclass(slots=True)
+class Slotted:
+    x: int
+    y: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    inner: Slotted
+    more: list[Slotted] = field(default_factory=list)
 """
 
 VALUES = [
@@ -103,6 +115,9 @@ VALUES = [
     ("dict[str, timedelta]", "{'a': timedelta(seconds=1)}"),
     ("list[Colour]", "[Colour.RED, Colour.BLUE]"),
     ("tuple[int, date]", "(1, date(2026, 1, 1))"),
+    ("list[Slotted]", "[Slotted(1), Slotted(2, 0.25)]"),
+    ("dict[str, Slotted]", "{'a': Slotted(1)}"),
+    ("list[Outer]", "[Outer(Slotted(1), [Slotted(2)])]"),
     ("list[Model]", "[Model(inner=Inner(rate=1, day=date(2026, 1, 1)))]"),
 ]
 RECORDS = [
@@ -117,6 +132,8 @@ RECORDS = [
         "Point(2, Colour.BLUE))",
     ),
     ("Record", "Record(Point(1, Colour.RED), timedelta(0), {})"),
+    ("Slotted", "Slotted(3, 4.5)"),
+    ("Outer", "Outer(Slotted(1), [Slotted(2)])"),
 ]
 
 

@@ -6,17 +6,18 @@ object or a list inside one may be text once more.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, get_args, get_origin
 
-from tiphys.dsl.types import is_record
+from tiphys.dsl.types import Field, is_record
 from tiphys.reference import Reference
 from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted, unwrap
 
-__all__ = ["PLAIN", "READ", "classes_of", "converter", "is_rich", "writes_rich"]
+__all__ = ["READ", "classes_of", "converter", "is_rich", "plain", "writes_rich"]
 
 _TIME = "tiphys_datetime"
 READ = """\
@@ -26,7 +27,7 @@ def tiphys_read(text):
     except ValueError:
         return text"""
 """What reads a text that is JSON, or not."""
-PLAIN = f"""\
+_PLAIN = f"""\
 def tiphys_plain(value):
     if isinstance(value, {_TIME}.date):
         return value.isoformat()
@@ -35,7 +36,22 @@ def tiphys_plain(value):
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     return value.value if hasattr(value, "_value_") else vars(value)"""
-"""What makes JSON of what has none."""
+_SLOTS = "{name: getattr(value, name) for name in value.__dataclass_fields__}"
+
+
+def plain(outputs: Iterable[Field]) -> str:
+    """What makes JSON of what has none, and is one of these or in it. (Without slots ``vars`` is as good, and what was
+    compiled before stays as it is.)"""
+    return _PLAIN.replace("vars(value)", _SLOTS) if any(_has_slots(f.type) for f in outputs) else _PLAIN
+
+
+def _has_slots(kind: Any) -> bool:
+    """Whether it is or holds a dataclass whose instances have no ``__dict__``."""
+    kind = unwrap(kind)
+    if is_record(kind):
+        own = dataclasses.is_dataclass(kind) and not kind.__dictoffset__
+        return own or any(map(_has_slots, typing.get_type_hints(kind).values()))
+    return any(map(_has_slots, get_args(kind)))
 
 
 def is_rich(kind: Any, *, nested: bool = False, read: bool = True) -> bool:
@@ -73,7 +89,11 @@ def _converts(kind: Any) -> bool:
 def writes_rich(kind: Any) -> bool:
     """Whether an output is or holds what JSON has no form for by itself."""
     kind = unwrap(kind)
-    return is_rich(kind, read=False) or (isinstance(kind, type) and issubclass(kind, enum.Enum))
+    return (
+        is_rich(kind, read=False)
+        or _has_slots(kind)
+        or (isinstance(kind, type) and issubclass(kind, enum.Enum))
+    )
 
 
 def classes_of(kind: Any) -> Iterator[str]:

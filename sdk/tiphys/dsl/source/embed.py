@@ -60,7 +60,7 @@ def script_source(
         imports.lines.add("import re")
     if any(decoding.writes_rich(f.type) for f in signature.outputs):
         imports.lines.add(TIME_IMPORT)
-        imports.helpers.add(decoding.PLAIN)
+        imports.helpers.add(decoding.plain(signature.outputs))
     for_files = _files(signature, imports)
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
