@@ -16,12 +16,13 @@ alone in either way has a watchman below it, who kills what is left when it is k
 parent-death signal, which a process can only ask for itself, after a fork: a fork copies the page tables of a Python
 program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
-Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE TOKEN``: descriptors of the socket to the
-engine, of the one where the next engine knocks, of the run's folder, and of what holds the network of its processes,
-which is kept for the next engine; the last three or -1; and what its processes are marked with. Guard and keeper both
-hold the listener: as long as one of them is there, who knocks is not sent away. Who is welcomed is sent a byte, with
-NETWORK if there is one. Frames are a 4-byte length and a marshalled tuple:
-in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
+Run as ``python -I -S _keeper.py DESCRIPTOR``, of the socket to the engine. The first that it is told is what it keeps:
+what its processes are marked with, for how long it waits, and which descriptors come with that: ``door``, where the
+next engine knocks, ``folder``, the run's, and ``network``, what holds the network of its processes, which is kept for
+the next engine. Guard and keeper both hold the door: as long as one of them is there, who knocks is not sent away. Who
+is welcomed is sent a byte, with the network if there is one. Frames are a 4-byte length and a marshalled tuple:
+in  (token, grace, names of descriptors)
+    (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
 out (keepers, pids) (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno, used) (alive, ids)
 ``used``: as _processes.used.
@@ -454,23 +455,24 @@ class Keeper:
 
 
 def main() -> None:
-    descriptor, door, folder, network = map(int, sys.argv[1:5])
-    grace, token = float(sys.argv[5]), sys.argv[6]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
     processes.reap_orphans()
+    sock = socket.socket(fileno=int(sys.argv[1]))
     # whoever held a copy would keep the engine from seeing that the keeper is gone
-    for each in (descriptor, door, folder, network):
-        if each >= 0:
-            os.set_inheritable(each, False)
-    listener = socket.socket(fileno=door) if door >= 0 else None
+    sock.set_inheritable(False)
     deposit = Deposit()
+    if (told := processes.begin(sock)) is None:
+        return
+    token, grace, descriptors = told
+    listener = socket.socket(fileno=descriptors["door"]) if "door" in descriptors else None
+    folder, network = (descriptors.get(name, -1) for name in ("folder", "network"))
     # closes when the guard is gone; the guard alone holds the other end
     guard, held = os.pipe2(os.O_CLOEXEC)
     inner = os.fork()
     if inner:
-        os.close(descriptor)
+        sock.close()
         os.close(guard)
         processes.hush()
         if os.waitpid(inner, 0)[1] == 0:
@@ -480,7 +482,6 @@ def main() -> None:
         os.close(held)
         os.setsid()
         processes.reap_orphans()
-        sock = socket.socket(fileno=descriptor)
         keeper = Keeper(sock, guard, deposit, folder, listener, network, grace, token)
         keeper.introduce()
         keeper.tell()

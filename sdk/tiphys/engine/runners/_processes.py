@@ -6,15 +6,19 @@ Imported by ``_keeper.py``, which runs without tiphys.
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import resource
 import signal
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "MARK",
     "RECORDS",
+    "begin",
     "bury",
     "children",
     "hush",
@@ -132,6 +136,17 @@ def inside(pid: int) -> list[int]:
             if name(child) != "bwrap":
                 found.append(child)
     return found
+
+
+def begin(sock: socket.socket) -> tuple[str, float, dict[str, int]] | None:
+    """What the engine wants kept: token, grace and descriptors; None when it has gone without a word."""
+    with contextlib.suppress(OSError):
+        data, descriptors, _, _ = socket.recv_fds(sock, 4, 3, socket.MSG_CMSG_CLOEXEC | socket.MSG_WAITALL)
+        if len(data) == 4:
+            size = struct.unpack("<I", data)[0]
+            token, grace, names = marshal.loads(sock.recv(size, socket.MSG_WAITALL))
+            return token, grace, dict(zip(names, descriptors, strict=True))
+    return None
 
 
 def hush() -> None:

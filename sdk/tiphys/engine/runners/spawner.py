@@ -10,7 +10,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners import _keeper
 from tiphys.engine.runners._processes import MARK, bury
+from tiphys.engine.runners.keeper import start_keeper
 from tiphys.engine.runners.left import (
     Earlier,
     Left,
@@ -35,7 +35,6 @@ from tiphys.store.files import heed_full_disk
 
 __all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
 
-_KEEPER = Path(_keeper.__file__)
 # what becomes of a process when the engine is killed: it is killed, too; and so are all others; it goes on
 HELPER, GROUP, STEP = _keeper.HELPER, _keeper.GROUP, _keeper.STEP
 
@@ -242,27 +241,15 @@ class Spawner:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as stack:
-            passed = [stack.enter_context(theirs).fileno(), -1, -1, self.network]
+            kept = {"network": self.network} if self.network >= 0 else {}
             if self._home is not None:
                 if (listener := listen(self._home)) is not None:
-                    passed[1] = stack.enter_context(listener).fileno()
-                passed[2] = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                stack.callback(os.close, passed[2])
+                    kept["door"] = stack.enter_context(listener).fileno()
+                kept["folder"] = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, kept["folder"])
                 begin_records(self._home, self._token)
-            self._keeper = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", "-S", str(_KEEPER)),
-                    *(*map(str, passed), str(keeper_grace()), self._token),
-                ],
-                pass_fds=[each for each in passed if each >= 0],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                cwd="/",
-            )
+            ours, self._keeper = start_keeper(self._token, keeper_grace(), kept)
         self._socket = ours
         self._loop.watch(ours, self._receive)
         if self._last:
