@@ -6,7 +6,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-__all__ = ["never_collected", "seldom_collected"]
+__all__ = ["never_collected", "seldom_collected", "settled"]
 
 _THRESHOLD = 20_000
 
@@ -39,3 +39,12 @@ def never_collected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """Do not look, nor ever again at what is there by then: what a command imports and reads before its work stays
+    until its end, where whoever began it calls :func:`gc.unfreeze`."""
+    with never_collected():
+        yield
+        gc.freeze()

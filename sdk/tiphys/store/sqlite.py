@@ -12,16 +12,17 @@ import sqlite3
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from tiphys.store.files import clear
+from tiphys.store.files import clear, temporary_file
 
 __all__ = [
     "SharedFile",
     "connect",
     "heed_full_disk",
+    "lay_out",
     "make",
     "present",
     "reading",
@@ -80,6 +81,30 @@ def connect(path: Path) -> SharedFile:
     )
     db._beside = f"{path}.turn"
     return db
+
+
+def lay_out(path: Path, statements: Iterable[str]) -> None:
+    """Make a file with a log (WAL) and what the statements make, for its owner alone: whole, or not at all.
+
+    The disk is waited for once, and by the first who writes (SQLite then flushes the folder, too); made where it lies,
+    it would be waited for eight times. Raises OSError, sqlite3.Error.
+    """
+    descriptor, temporary = temporary_file(path.parent, path.name, private=True)
+    try:
+        with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute("PRAGMA journal_mode=MEMORY")
+            with transaction(db):
+                for statement in statements:
+                    db.execute(statement)
+            db.execute("PRAGMA journal_mode=WAL")
+        os.fsync(descriptor)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def make(path: Path, mode: int) -> None:
