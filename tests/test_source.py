@@ -109,7 +109,7 @@ def test_a_parameter_is_refused_in_one_wording_through_every_door(
         engine.run(flow, parameters={name: value}, options=options, context=context)
     told.add((caught.value.code, caught.value.message, caught.value.cause, caught.value.fix))
     given = tmp_path / "template.yaml"
-    given.write_text(tiphys.compiler.to_yaml(TEMPLATE))
+    given.write_text(tiphys.to_yaml(TEMPLATE))
     with pytest.raises(RefusedError) as caught:
         tiphys.runs.start.run_source(load_source(flow, {name: value}, [given]), options)
     told.add((caught.value.code, caught.value.message, caught.value.cause, caught.value.fix))

@@ -13,7 +13,7 @@ from tiphys._version import __version__
 from tiphys.lazy import asked_for
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
-    from tiphys.compiler import to_yaml as to_yaml
+    from tiphys.compiler.compile import to_yaml as to_yaml
     from tiphys.dsl import GCS as GCS
     from tiphys.dsl import HTTP as HTTP
     from tiphys.dsl import S3 as S3
@@ -157,7 +157,7 @@ _PUBLIC = {
     "report": "tiphys.step.report",
     "run": "tiphys.runs.start",
     "splice": "tiphys.dsl",
-    "to_yaml": "tiphys.compiler",
+    "to_yaml": "tiphys.compiler.compile",
     "unless_data": "tiphys.dsl",
     "while_intact": "tiphys.dsl",
     "while_metric": "tiphys.dsl",

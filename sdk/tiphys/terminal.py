@@ -19,6 +19,8 @@ def plain(text: str, most: int = _MOST) -> str:
     more = len(text) - most
     if more > 0:
         text = f"{text[:most]}… ({more} characters more)"
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(  # compiled with the first text: it takes longer than all the rest of importing this
         _CONTROLS, lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
     )

@@ -25,7 +25,7 @@ PARTED = (
 the end, too, since something may be put there."""
 REJOINED = (("{\u2060", "{"), ("$~", "$"))
 """What ``str.replace`` replaces on the way back."""
-SPOILED = re.compile(r"\{\{|[$][(\x80-\U0010ffff$]")
+SPOILED = re.compile(r"\{\{|[$](?:[($]|[^\x00-\x7f])")
 """What a text must not hold that stays as it is on its way."""
 
 

@@ -12,7 +12,7 @@ import yaml
 import tiphys
 from tests.cluster.conftest import Cluster, Json
 from tiphys import MoreMemory, OnFailure, Pipeline, Resources, component
-from tiphys.compiler import to_yaml
+from tiphys.compiler.compile import to_yaml
 from tiphys.engine import RunOptions
 
 OOM = "main: OOMKilled (exit code 137)"

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.tools import kubectl
-from tiphys.compiler import emit, emit_all
+from tiphys.compiler.emit import emit, emit_all
 from tiphys.errors import DefinitionError
 
 AMBIGUOUS = [

@@ -11,7 +11,8 @@ import pytest
 
 import tiphys
 from tests.engine.harness import sandboxed
-from tiphys.compiler import load, load_with, to_yaml
+from tiphys.compiler.compile import to_yaml
+from tiphys.compiler.load import load, load_with
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError, RefusedError
 
@@ -356,7 +357,7 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
 def test_a_neighbour_may_be_called_as_a_standard_module(tmp_path: Path) -> None:
     (tmp_path / "http.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
     (tmp_path / "near.py").write_text(RUNNER, encoding="utf-8")
-    code = f"from tiphys.compiler import load; print(load({str(tmp_path / 'near.py')!r}).generate_name)"
+    code = f"from tiphys.compiler.load import load; print(load({str(tmp_path / 'near.py')!r}).generate_name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "gate-", done.stderr
 

@@ -193,7 +193,8 @@ def test_a_function_without_inputs_and_outputs(tmp_path: Path) -> None:
 
 def refused(code: str, tmp_path: Path) -> DefinitionError:
     """Load a pipeline file that must be refused."""
-    from tiphys.compiler import load, to_yaml
+    from tiphys.compiler.compile import to_yaml
+    from tiphys.compiler.load import load
 
     path = tmp_path / "broken_pipeline.py"
     path.write_text(textwrap.dedent(code), encoding="utf-8")
@@ -263,7 +264,8 @@ def test_a_captured_variable_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_every_way_to_bind_a_name_is_known(body: str, tmp_path: Path) -> None:
-    from tiphys.compiler import load, to_yaml
+    from tiphys.compiler.compile import to_yaml
+    from tiphys.compiler.load import load
 
     path = tmp_path / "binds.py"
     path.write_text(

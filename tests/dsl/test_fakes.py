@@ -11,7 +11,7 @@ import pytest
 import tiphys
 from tests.tools import argo_lint
 from tiphys import DefinitionError, Fake, with_fakes
-from tiphys.compiler import load
+from tiphys.compiler.load import load
 
 pytestmark = pytest.mark.long
 

@@ -16,7 +16,7 @@ from tests.cluster.upstream import jobset, misfits
 from tests.dsl import library
 from tests.tools import argo_lint
 from tiphys import DefinitionError, Gang, Pipeline, Scheduling, TFJob, TiphysWarning
-from tiphys.compiler import load
+from tiphys.compiler.load import load
 
 Json = Any
 MISSION = Path(__file__).resolve().parents[2] / "pipelines" / "fashion_mnist.py"

@@ -22,7 +22,7 @@ from tiphys import (
 )
 from tiphys import run as run_workflow
 from tiphys.argo.reader import read
-from tiphys.compiler import to_yaml
+from tiphys.compiler.compile import to_yaml
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
 

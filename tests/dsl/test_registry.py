@@ -14,7 +14,7 @@ import tiphys
 from tests.runs.test_registry import model
 from tests.tools import argo_lint
 from tiphys import Fake, ModelRegistry, Pipeline, Reference, Serving, component, with_fakes
-from tiphys.compiler import documents
+from tiphys.compiler.compile import documents
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
 from tiphys.expr.evaluate import compile_expression, evaluate_bool

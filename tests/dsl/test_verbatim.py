@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tiphys
-from tiphys.compiler import load
+from tiphys.compiler.load import load
 from tiphys.engine import RunOptions
 
 HOSTILE = [

@@ -25,7 +25,8 @@ _CODE = re.compile(r"""(?P<mark>'|"code":")[0-9a-f]{16}(?=[:"])""")
 
 def compiled(pipeline: str) -> str:
     """The YAML of a pipeline in ``pipelines/``."""
-    from tiphys.compiler import load, to_yaml
+    from tiphys.compiler.compile import to_yaml
+    from tiphys.compiler.load import load
 
     return to_yaml(load(str(ROOT / "pipelines" / pipeline), {}))
 

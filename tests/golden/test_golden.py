@@ -37,7 +37,7 @@ def test_the_picture_is_the_golden_one() -> None:
 def test_another_process_writes_the_same_bytes() -> None:
     """Hash seeds, the folder and the order of imports change nothing."""
     program = (
-        "import sys; from tiphys.compiler import load, to_yaml; "
+        "import sys; from tiphys.compiler.compile import to_yaml; from tiphys.compiler.load import load; "
         "sys.stdout.write(to_yaml(load(sys.argv[1], {})))"
     )
     path = ROOT / "pipelines" / "fashion_mnist.py"

@@ -16,7 +16,8 @@ import yaml
 import tiphys
 from tests.golden.regenerate import ROOT, compiled
 from tests.tools import argo_lint
-from tiphys.compiler import load, to_yaml
+from tiphys.compiler.compile import to_yaml
+from tiphys.compiler.load import load
 from tiphys.engine import RunOptions
 from tiphys.store.layout import Store
 

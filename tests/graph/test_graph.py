@@ -130,7 +130,7 @@ def test_jobs_of_other_kinds_are_trainings(kind: str, spec: dict[str, object], w
 
 
 def test_the_mission_is_drawn_whole() -> None:
-    from tiphys.compiler import documents
+    from tiphys.compiler.compile import documents
 
     found = plan(documents(ROOT / "pipelines" / "fashion_mnist.py")[-1])
     names = titles(found.main)

@@ -100,7 +100,7 @@ def test_a_mapping_and_a_hera_workflow_are_linted() -> None:
 
 
 def test_a_pipeline_tells_the_python_line_that_made_it() -> None:
-    from tiphys.compiler import load
+    from tiphys.compiler.load import load
 
     pipeline = load(str(ROOT / "pipelines" / "fashion_mnist.py"), {})
     found = [item for item in lint(pipeline, file="fashion_mnist.py") if item.code == "L329"]

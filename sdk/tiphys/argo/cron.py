@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -19,6 +17,8 @@ from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_nanoseconds
 from tiphys.expr.lexer import ExprError
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
@@ -41,19 +41,19 @@ _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("day of week", 0, 6, _DAYS),
 )  # fmt: skip
 _LONGEST_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_NUMBER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = regex(r"[+-]?[0-9]+")
 _BLANK = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # what Go takes for one
-_WORD = re.compile(f"[^{_BLANK}]+")
+_WORD = regex(f"[^{_BLANK}]+")
 _YEARS = 5
 _EVERY = "@every "
-_ZONED = re.compile(r"(?:CRON_)?TZ=")
+_ZONED = regex(r"(?:CRON_)?TZ=")
 
 
 class _BadError(ValueError):
     """The text is no schedule."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Schedule:
     """A schedule that was read: the allowed values of each field, or a period in seconds."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from tiphys.argo.any_string import any_string
@@ -17,6 +16,7 @@ from tiphys.argo.schema import Table, table
 from tiphys.argo.spec import Path, written
 from tiphys.argo.time import is_time
 from tiphys.errors import RefusedError
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -45,7 +45,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Misfit:
     """One value that the type refuses."""
 

@@ -5,13 +5,13 @@ Source: argo-workflows v4.0.5, workflow/controller/operator.go (displayNameRegex
 
 from __future__ import annotations
 
-import re
+from tiphys.lazy import regex
 
 __all__ = ["DISPLAY_NAME", "PATTERN", "legal_display_name"]
 
 DISPLAY_NAME = "workflows.argoproj.io/display-name"
 PATTERN = "[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]"
-_LEGAL = re.compile(PATTERN)
+_LEGAL = regex(PATTERN)
 
 
 def legal_display_name(name: str) -> bool:

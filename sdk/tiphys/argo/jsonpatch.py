@@ -7,11 +7,11 @@ is not there can be replaced, copied and tested as null, and a merge drops the n
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.argo.copies import plain_copy
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PatchError", "json_patch", "merge_patch"]
 
 Holder: TypeAlias = "list[Json] | JsonObject"
-_INDEX = re.compile(r"[+-]?[0-9]{1,18}")
+_INDEX = regex(r"[+-]?[0-9]{1,18}")
 
 
 class PatchError(ValueError):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING
 
 from tiphys.expr.durations import parse_go
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY_PARTS", "cache_map", "example_map", "family", "parts_of", "too_old"]
 
 KEY_PARTS = "tiphys.dev/key-parts"
-_OURS = re.compile(r"(tiphys-cache-.+)-[0-9a-f]{2}")
+_OURS = regex(r"(tiphys-cache-.+)-[0-9a-f]{2}")
 _LONGEST = 500  # letters of a value that are kept as they are
 
 

@@ -6,10 +6,10 @@ workflow/util/util.go (retry), workflow/progress (what counts as work).
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from tiphys.errors import RunError, did_you_mean
+from tiphys.lazy import regex
 from tiphys.verbatim import rejoined
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ PAID = frozenset(["Pod", "Retry"])
 """What has pods of its own, or stands for those of its attempts."""
 COUNTED = frozenset(["Pod", "Steps", "DAG"])
 """What a template's ``parallelism`` counts."""
-_RUN = re.compile(r"\.run(\(\d+\))?\Z")
+_RUN = regex(r"\.run(\(\d+\))?\Z")
 _STEPS = frozenset(["Pod", "HTTP", "Plugin", "Suspend", "Skipped", "Retry"])
 
 

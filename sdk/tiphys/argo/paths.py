@@ -8,12 +8,12 @@ any text of a container is refused when the kernel is asked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from tiphys.argo.spec import Path, containers, every_template, written
 from tiphys.errors import RefusedError
+from tiphys.lazy import regex
 
 __all__ = [
     "bad_keys",
@@ -31,9 +31,9 @@ __all__ = [
 Check: TypeAlias = Callable[[str], str]
 Found: TypeAlias = tuple[Path, str, str]  # where, what stands there, what is wrong
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_VARIABLE = re.compile(r"[ -<>-~]+")  # printable ASCII but "="
+_LABEL = regex(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_KEY = regex(r"[-._a-zA-Z0-9]+")
+_VARIABLE = regex(r"[ -<>-~]+")  # printable ASCII but "="
 _NOT_A_LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from tiphys.frozen import frozen
 
 __all__ = ["POOLS", "TRAINING_POOL", "Weight", "pools_of", "pools_text", "weight_of"]
 
@@ -22,7 +23,7 @@ TRAINING_POOL = "tiphys.dev/training-pool"
 """The label of a workflow that the training service began: it admits the whole of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Weight:
     """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``. ``least``:
     the permits that it can do with; 0: no fewer. ``counts``: the numbers of them that it can do with, from ``least`` to

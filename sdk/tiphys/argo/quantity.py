@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 
+from tiphys.lazy import regex
+
 __all__ = ["quantity", "unit_of", "whole_quantity", "written_quantity"]
 
 _UNITS = {
@@ -12,7 +14,7 @@ _UNITS = {
     "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "m": 1e-3, "u": 1e-6, "n": 1e-9,
 }  # fmt: skip
-_QUANTITY = re.compile(rf"([-+]?(?:\d+(?:\.\d*)?|\.\d+))(?:({'|'.join(_UNITS)})|[eE][-+]?\d+)?", re.ASCII)
+_QUANTITY = regex(rf"([-+]?(?:\d+(?:\.\d*)?|\.\d+))(?:({'|'.join(_UNITS)})|[eE][-+]?\d+)?", re.ASCII)
 
 
 def quantity(text: object) -> float:

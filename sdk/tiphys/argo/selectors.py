@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError
 from tiphys.expr.gotext import atoi
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, TemplateRef
@@ -31,8 +32,8 @@ __all__ = [
     "parse_labels",
 ]
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
-_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_NAME = regex(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_PREFIX = regex(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME = 63
 _LONGEST_PREFIX = 253
 
@@ -81,7 +82,7 @@ def _name_problem(name: str, what: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Requirement:
     """One condition: ``operator`` is ``=``, ``==``, ``!=``, ``in``, ``notin``, ``exists``, ``!``, ``gt``, ``lt``."""
 
@@ -264,7 +265,7 @@ def _tokens(text: str) -> Iterator[str]:
 # -- fields ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldSelector:
     """What a field selector asks: (field, whether it must equal, value) each; nothing selects everything."""
 

@@ -6,8 +6,9 @@ Only objects are walked: what else stands there is for the linter to tell.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
+
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, SetContainer
@@ -51,7 +52,7 @@ TYPES = {
 _DEEPEST = 100  # inline templates in inline templates: more are no workflow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpecCall:
     """A step or a task. ``path`` leads to it from its template; ``family`` is how its outputs are referred to."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import math
-import re
 from datetime import UTC, datetime
+
+from tiphys.lazy import regex
 
 __all__ = ["ZERO", "is_time", "moment", "rfc3339", "seconds"]
 
 ZERO = "0001-01-01T00:00:00Z"  # Go's time that was never set
-_TIME = re.compile(
+_TIME = regex(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from tiphys.frozen import frozen
 
 __all__ = ["ADVICE", "KINDS", "Cause", "Ending", "Kind", "ReplicaEnd"]
 
@@ -39,7 +40,7 @@ ADVICE: Mapping[str, str] = {
 """What a person does about each."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """Why an attempt ended badly.
 
@@ -67,7 +68,7 @@ class Cause:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplicaEnd:
     """What happened to a replica that the attempt waited for: ``failed``, ``restarted``, …"""
 
@@ -76,7 +77,7 @@ class ReplicaEnd:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """What is known of an attempt that ended.
 

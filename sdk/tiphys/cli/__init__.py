@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -53,8 +54,11 @@ def parser(command: str = "") -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    with seldom_collected():
-        return _run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with seldom_collected():
+            return _run(sys.argv[1:] if arguments is None else arguments)
+    finally:
+        gc.unfreeze()  # for whoever goes on: see tiphys.garbage.settled
 
 
 def _run(given: Sequence[str]) -> int:

@@ -300,7 +300,7 @@ def cache_remove(options: argparse.Namespace) -> int:
 
 
 def cache_export(options: argparse.Namespace) -> int:
-    from tiphys.compiler import emit_all
+    from tiphys.compiler.emit import emit_all
     from tiphys.reuse.configmaps import configmaps
     from tiphys.reuse.entries import Entries
 

@@ -31,7 +31,8 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.compiler import load, to_yaml
+    from tiphys.compiler.compile import to_yaml
+    from tiphys.compiler.load import load
 
     text = to_yaml(load(options.pipeline, parameters_of(options)))
     if options.check:

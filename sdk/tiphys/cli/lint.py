@@ -67,7 +67,7 @@ def _source(source: str, options: argparse.Namespace) -> Any:
     python = os.path.splitext(source)[1] == ".py"
     if os.path.isdir(source) or (not python and (os.path.exists(source) or ":" not in source)):
         return source
-    from tiphys.compiler import load_with
+    from tiphys.compiler.load import load_with
 
     return source, load_with(source, parameters_of(options))[
         0

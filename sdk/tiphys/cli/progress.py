@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from tiphys.engine.base.observations import (
     RunFinished,
     RunStarted,
 )
+from tiphys.lazy import regex
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LineProgress", "TableProgress"]
 
-_GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
-_COUNTS = re.compile(r"(?i)\bepoch\b|\b\d+ ?/ ?\d+\b|\b\d{1,3}(\.\d+)? ?%")  # how far a step has come
-_FOLLOWER = re.compile(r"-worker-[1-9]\d*\Z")  # says what worker 0 of its gang says
+_GLOG = regex(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
+_COUNTS = regex(r"(?i)\bepoch\b|\b\d+ ?/ ?\d+\b|\b\d{1,3}(\.\d+)? ?%")  # how far a step has come
+_FOLLOWER = regex(r"-worker-[1-9]\d*\Z")  # says what worker 0 of its gang says
 _LINE = 1 << 17  # characters of a line of a log: the engine gives no longer ones
 _PAUSE = 1.0  # seconds between two such lines of one step
 _SYMBOLS = {

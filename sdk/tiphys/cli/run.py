@@ -13,9 +13,11 @@ from tiphys.argo.version import ARGO_VERSIONS, NEWEST
 from tiphys.cli._common import add_parameters, add_runner, add_store, images_of, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
+from tiphys.garbage import settled
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
+    from tiphys.compiler.source import Source
     from tiphys.engine import RunOptions, RunResult
 
 __all__ = ["register"]
@@ -120,38 +122,23 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.compiler.source import load_source
-    from tiphys.engine import RunOptions, resume
-    from tiphys.engine.runners.gpus import read_choice
-    from tiphys.runs.given_secrets import given_secrets
-    from tiphys.runs.start import next_runs, run_source
+    if options.detach:  # another process runs it
+        return _handle(options)
+    from tiphys.engine.runners.keeper import begun_ahead
 
-    if bool(options.workflow) == bool(options.resume):
-        raise RefusedError(
-            "TIP297",
-            "give either a workflow or --resume NAME",
-            fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys list --local` lists them)",
-        )
-    source = None
-    if options.workflow:
-        source = load_source(options.workflow, parameters_of(options), options.context)
-        if source.workflow["kind"] == "CronWorkflow" and not options.now:
-            return _schedule(next_runs(source), options.json)
-    for flag, what in _OF_THE_RUN.items():
-        if getattr(options, flag) and options.resume:
-            raise RefusedError(
-                "TIP297",
-                f"--{flag.replace('_', '-')} is of no use with --resume: a run keeps {what} that it began with",
-                fix="leave it out, or run the workflow anew",
-            )
-    if options.secret and source is None:
-        raise RefusedError(
-            "TIP297",
-            "--secret is of no use with --resume",
-            fix="give a file of YAML with the Secrets that it shall go on with: --with FILE",
-        )
-    if source is not None:
-        source = replace(source, context=[*source.context, *given_secrets(options.secret)])
+    with begun_ahead():
+        return _handle(options)
+
+
+def _handle(options: argparse.Namespace) -> int:
+    with settled():
+        from tiphys.engine import RunOptions, resume
+        from tiphys.engine.runners.gpus import read_choice
+        from tiphys.runs.start import next_runs, run_source
+
+        source = _source(options)
+    if source is not None and source.workflow["kind"] == "CronWorkflow" and not options.now:
+        return _schedule(next_runs(source), options.json)
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
@@ -174,6 +161,36 @@ def handle(options: argparse.Namespace) -> int:
         return run_source(source, chosen, cache=options.cache or "auto")
 
     return run_shown(start, settings, logs=options.logs, as_json=options.json)
+
+
+def _source(options: argparse.Namespace) -> Source | None:
+    """What is to run; None: a run goes on. Raises RefusedError TIP297 for what does not go together."""
+    from tiphys.compiler.source import load_source
+    from tiphys.runs.given_secrets import given_secrets
+
+    if bool(options.workflow) == bool(options.resume):
+        raise RefusedError(
+            "TIP297",
+            "give either a workflow or --resume NAME",
+            fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys list --local` lists them)",
+        )
+    if options.workflow:
+        source = load_source(options.workflow, parameters_of(options), options.context)
+        return replace(source, context=[*source.context, *given_secrets(options.secret)])
+    for flag, what in _OF_THE_RUN.items():
+        if getattr(options, flag):
+            raise RefusedError(
+                "TIP297",
+                f"--{flag.replace('_', '-')} is of no use with --resume: a run keeps {what} that it began with",
+                fix="leave it out, or run the workflow anew",
+            )
+    if options.secret:
+        raise RefusedError(
+            "TIP297",
+            "--secret is of no use with --resume",
+            fix="give a file of YAML with the Secrets that it shall go on with: --with FILE",
+        )
+    return None
 
 
 def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:

@@ -12,14 +12,15 @@ import linecache
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from tiphys.frozen import frozen
 
 __all__ = ["Notebook", "notebook_of", "shown_cell"]
 
 _NAME = "<notebook>"
 
 
-@dataclass(frozen=True)
+@frozen
 class Notebook:
     """``text``: the cells one after the other; ``path``: a name for it, in the working folder. ``before``: how many
     lines of it are above the cell that was asked for."""

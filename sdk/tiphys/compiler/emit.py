@@ -16,26 +16,27 @@ from collections.abc import Callable, Iterable, Mapping
 from json import encoder
 
 from tiphys.errors import DefinitionError
+from tiphys.lazy import regex
 
 __all__ = ["emit", "emit_all"]
 
 _quote: Callable[[str], str] = encoder.encode_basestring  # C, when available
 # Letters first; inside, nothing that could start a comment, a mapping value or a flow collection. `:` must be
 # followed by something; blanks only between words.
-_PLAIN = re.compile(
+_PLAIN = regex(
     r"[A-Za-z_/](?:[A-Za-z0-9_./=+()~-]|:(?=[A-Za-z0-9_./=+(-])|(?:,? |,)(?=[A-Za-z0-9_./=+(-]))*\Z"
 )
 # Full of quotes or backslashes, such as JSON on one line: readable in single quotes, which have no escapes
-_SINGLE = re.compile(r"[ -&(-~]*\Z")
+_SINGLE = regex(r"[ -&(-~]*\Z")
 _WORDS = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity", "none"]
 )
 # What JSON leaves bare and YAML does not take bare in double quotes, or would take for a line break
-_HOSTILE = re.compile(
+_HOSTILE = regex(
     "[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\uffff]"
 )
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
-_BLANK_LINE = re.compile(r"(?m)^[ \t]+$|^\t")
+_CONTROL = regex("[\x00-\x08\x0b-\x1f]")
+_BLANK_LINE = regex(r"(?m)^[ \t]+$|^\t")
 # What Argo and Kubernetes type as string, where Python may hold a number (AnyString and map[string]string)
 _TEXT_VALUES = frozenset(
     ["value", "default", "when", "depends", "name", "template", "withParam", "maxAge", "key"]

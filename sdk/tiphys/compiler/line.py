@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
 from tiphys.compiler.cells import shown_cell
+from tiphys.frozen import frozen
 
 __all__ = ["Site", "caller", "is_users", "raised_at"]
 
@@ -19,7 +19,7 @@ _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """A line of a Python file; ``str`` gives ``file:line``, relative to the working folder when below it, and
     ``cell 3:line`` in a notebook."""

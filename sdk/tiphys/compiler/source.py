@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.parameters import declared, named_as_declared
 from tiphys.compiler.project import project_of
 from tiphys.errors import RefusedError
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.reader import Document
@@ -22,7 +23,7 @@ RUNNABLE = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWorkflowTemp
 _YAML = (".yaml", ".yml", ".json")
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """A workflow that is ready to run.
 
@@ -104,12 +105,13 @@ def _text(
             from tiphys.argo.reader import text_of
 
             return text_of(x), parameters, None, x
-        from tiphys.compiler import load_with, to_yaml
+        from tiphys.compiler.compile import to_yaml
+        from tiphys.compiler.load import load_with
 
         made, runtime = load_with(x, parameters, python_names=python_names)
         file = Path(x.partition(":")[0])
         project = project_of(file) if file.suffix == ".py" else None
         return to_yaml(made), runtime, project, x
-    from tiphys.compiler import to_yaml
+    from tiphys.compiler.compile import to_yaml
 
     return to_yaml(x), parameters, None, ""

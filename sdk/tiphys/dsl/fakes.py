@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tiphys.compiler import documents
+from tiphys.compiler.compile import documents
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS

@@ -416,7 +416,7 @@ class Pipeline(Workflow):
 
     def to_yaml(self, *_args: Any, **_kwargs: Any) -> str:
         """Like ``tiphys.to_yaml(pipeline)``."""
-        from tiphys.compiler import to_yaml
+        from tiphys.compiler.compile import to_yaml
 
         return to_yaml(self)
 

@@ -7,8 +7,9 @@ Source: argo-workflows v4.1.2, workflow/common/ancestry.go.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TypedDict
+
+from tiphys.lazy import regex
 
 __all__ = ["GROUP_RESULTS", "RESERVED", "RESULTS", "dependencies", "syntax_error", "unknown_results"]
 
@@ -33,8 +34,8 @@ RESERVED = frozenset(
         "true",
     ]
 )
-_NAME = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?\.[A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
-_TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[a-zA-Z0-9][-a-zA-Z0-9]*(?:\.[A-Za-z]+)?)")
+_NAME = regex(r"([a-zA-Z0-9][-a-zA-Z0-9]*?\.[A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
+_TOKEN = regex(r"\s*(&&|\|\||!|\(|\)|[a-zA-Z0-9][-a-zA-Z0-9]*(?:\.[A-Za-z]+)?)")
 
 if TYPE_CHECKING:
 

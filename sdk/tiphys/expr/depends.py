@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 
 from tiphys.expr.dependencies import GROUP_RESULTS, RESERVED, RESULTS
 from tiphys.expr.evaluate import ExprError, Program, compile_expression, evaluate_bool
+from tiphys.lazy import regex
 
 __all__ = ["Depends", "parse_depends"]
 
 _WORD = r"[0-9a-zA-Z_-]+(?:\.[A-Za-z]+)?"
-_TASK = re.compile(f"({_WORD})")
+_TASK = regex(f"({_WORD})")
 _ONE_OF = {result: (result,) for result in RESULTS}
 # what a task named alone must have ended in, by what its ``continueOn`` says of errors and failures
 _UNNAMED = {
@@ -19,7 +20,7 @@ _UNNAMED = {
     for error in (False, True)
     for failed in (False, True)
 }
-_ALL_OF = re.compile(rf"\s*{_WORD}(?:\s*&&\s*{_WORD})*\s*")
+_ALL_OF = regex(rf"\s*{_WORD}(?:\s*&&\s*{_WORD})*\s*")
 
 _NO_GROUPS: frozenset[str] = frozenset()  # an empty one is 200 bytes, and there are many tasks
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from tiphys.expr.gotext import atoi
+from tiphys.lazy import regex
 
 __all__ = [
     "format_go",
@@ -35,9 +36,9 @@ _UNITS = {
     "h": 3600 * 10**9,
 }
 _LARGEST = 2**63  # nanoseconds that Go can count: 292 years
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
+_PART = regex(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
 _HUMAN_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_HUMAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
+_HUMAN_PART = regex(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
 
 
 def parse_go(text: str) -> float:

@@ -6,6 +6,8 @@ import re
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
+from tiphys.lazy import regex
+
 __all__ = ["float_v", "sprintf", "v"]
 
 
@@ -53,7 +55,7 @@ def v(value: object) -> str:
     return str(value)
 
 
-_VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%]|$)")
+_VERB = regex(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%]|$)")
 
 
 def sprintf(template: str, *values: object) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.expr import moments
 from tiphys.expr.gotext import visible
 from tiphys.expr.semver import SemverVersion
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
@@ -31,7 +32,7 @@ class AnyMap(dict[Any, Any]):
         self.values_kind = values
 
 
-_ESCAPED = re.compile(r'[\x00-\x1f"\\<>&\u2028\u2029]')
+_ESCAPED = regex(r'[\x00-\x1f"\\<>&\u2028\u2029]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 
@@ -133,8 +134,8 @@ def _indented(compact: str, step: str) -> str:
 
 
 TOO_DEEP = "exceeded max depth"
-_HALF = re.compile(r"\\u[dD]|[\ud800-\udfff]")
-_HALVES = re.compile(r"[\ud800-\udfff]")
+_HALF = regex(r"\\u[dD]|[\ud800-\udfff]")
+_HALVES = regex(r"[\ud800-\udfff]")
 
 
 def _finite(text: str) -> float:

@@ -6,15 +6,16 @@ Source: Go's encoding/json/scanner.go: one state for each place in a value, the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
+
+from tiphys.lazy import regex
 
 __all__ = ["RawText", "compact", "elements", "members", "squeezed", "syntax_error", "unquoted"]
 
 _BLANK = " \t\r\n"
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_HALF = re.compile("[\ud800-\udfff]")
-_STRING = re.compile(r'"(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[^"\\\x00-\x1f])*"')
+_NUMBER = regex(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_HALF = regex("[\ud800-\udfff]")
+_STRING = regex(r'"(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[^"\\\x00-\x1f])*"')
 _QUOTED = {"'": "\\'", '"': '"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
 
 
@@ -198,7 +199,7 @@ def members(text: str) -> Iterator[tuple[str, RawText]]:
             scanner.at += 1
 
 
-_PIECE = re.compile(r'"(?:\\.|[^"\\])*"|[^\s"]+')
+_PIECE = regex(r'"(?:\\.|[^"\\])*"|[^\s"]+')
 
 
 def squeezed(text: str) -> str:

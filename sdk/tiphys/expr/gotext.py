@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tiphys.lazy import regex
+
 __all__ = [
     "SPACES",
     "atoi",
@@ -31,13 +33,13 @@ __all__ = [
 ]
 
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_BROKEN = re.compile("[\ud800-\udfff]")
-_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_FLOAT = re.compile(
+_BROKEN = regex("[\ud800-\udfff]")
+_INTEGER = regex(r"[+-]?[0-9]+", re.ASCII)
+_FLOAT = regex(
     r"[+-]?(?:inf(?:inity)?|(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*(?:_[0-9]+)*|\.[0-9]+(?:_[0-9]+)*)(?:e[+-]?[0-9]+)?)|nan",
     re.ASCII | re.IGNORECASE,
 )
-_HEX_FLOAT = re.compile(r"[+-]?0x[0-9a-f]*\.?[0-9a-f]*p[+-]?[0-9]+", re.ASCII | re.IGNORECASE)
+_HEX_FLOAT = regex(r"[+-]?0x[0-9a-f]*\.?[0-9a-f]*p[+-]?[0-9]+", re.ASCII | re.IGNORECASE)
 _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
           "\\": "\\\\", '"': '\\"'}  # fmt: skip
 _PRINTABLE = ("L", "M", "N", "P", "S")

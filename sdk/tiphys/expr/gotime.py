@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from tiphys.expr.lexer import ExprError
+from tiphys.lazy import regex
 
 __all__ = ["STRFTIME_KEYS", "format_layout", "location", "parse_layout", "strftime", "zone_name"]
 
-_PIECES = re.compile(
+_PIECES = regex(
     r"002|__2|2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
 )
 STRFTIME_KEYS = "BbmAadHIMSYypZzL"

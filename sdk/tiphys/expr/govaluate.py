@@ -12,13 +12,14 @@ from tiphys.expr.gofmt import v
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import equal
 from tiphys.expr.regexp import regexp
+from tiphys.lazy import regex
 
 Value = Any
 
 __all__ = ["WhenError", "evaluate_when", "govaluate"]
 
 _HINT = '(hint: try wrapping the affected expression in quotes ("))'
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""\s*(?:(?P<number>0x[0-9a-fA-F]*|[\d.]+)
         |(?P<string>["'](?:\\.|[^"'\\])*["'])
         |(?P<bracket>\[(?:\\.|[^\]\\])*\])

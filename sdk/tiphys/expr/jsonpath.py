@@ -14,6 +14,7 @@ from tiphys.expr.evaluate import evaluate
 from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import go_kind
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
@@ -23,8 +24,8 @@ Step: TypeAlias = "tuple[str, Argument]"
 
 __all__ = ["query"]
 
-_NAME = re.compile(r"[^.\[\]]+")
-_STRING = re.compile(r"'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"")
+_NAME = regex(r"[^.\[\]]+")
+_STRING = regex(r"'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"")
 
 
 def query(document: Json, path: str) -> Json:
@@ -191,7 +192,7 @@ def _descendants(value: Json) -> list[Json]:
     return found
 
 
-_OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
+_OPERAND = regex(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
 
 
 def _value(source: str, item: Json, root: Json) -> Json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tiphys.lazy import regex
+
 __all__ = ["WORD_OPERATORS", "ExprError", "Token", "tokenize"]
 
 
@@ -51,7 +53,7 @@ class Token(NamedTuple):
         return f'{word}("{self.value}")'
 
 
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
       |(?P<number>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+
           |(?:\d[\d_]*)?\.\d[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\d[\d_]*(?:\.(?!\.)(?![A-Za-z_]))?)
@@ -64,9 +66,7 @@ _ESCAPES = {
     "n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v",
     "\\": "\\", "'": "'", '"': '"', "`": "`", "/": "/",
 }  # fmt: skip
-_ESCAPE = re.compile(
-    r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|u\{[0-9a-fA-F]+\}|[0-7]{3}|.)", re.S
-)
+_ESCAPE = regex(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|u\{[0-9a-fA-F]+\}|[0-7]{3}|.)", re.S)
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tiphys.expr.durations import format_go
 from tiphys.expr.gotime import format_layout, zone_name
 from tiphys.expr.semver import SemverVersion
+from tiphys.frozen import frozen
 
 Value = Any
 
@@ -27,7 +26,7 @@ def text(moment: datetime) -> str:
     return format_layout(moment, "2006-01-02T15:04:05.999999999Z07:00")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """A ``time.Month`` or ``time.Weekday``: a number of a kind of its own, equal to no plain number."""
 
@@ -65,7 +64,8 @@ def show(value: datetime | timedelta | tzinfo) -> str:
         return format_layout(value, "2006-01-02 15:04:05.999999999 -0700 MST")
     if isinstance(value, timedelta):
         return format_go(value.total_seconds())
-    return value.key if isinstance(value, ZoneInfo) else "UTC" if value == UTC else ""
+    name: str = getattr(value, "key", "")  # of a ZoneInfo, whose module is slow to import
+    return name or ("UTC" if value == UTC else "")
 
 
 def _round(value: Value, unit: timedelta) -> Value:

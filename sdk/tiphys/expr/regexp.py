@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tiphys.expr import budget
 from tiphys.expr.gotext import visible
 from tiphys.expr.lexer import ExprError
+from tiphys.lazy import regex
 
 __all__ = ["Match", "Regexp", "regexp"]
 
@@ -28,15 +29,15 @@ _WORDS = {
     "no argument for repetition operator": "missing argument to repetition operator",
     "trailing \\": "trailing backslash at end of expression",
 }
-_LOOKBEHIND = re.compile(r"\(\?<[=!]")
+_LOOKBEHIND = regex(r"\(\?<[=!]")
 # what is quoted, escaped and in a set is passed over
-_PARTS = re.compile(
+_PARTS = regex(
     r"\\Q.*?(?:\\E|$)|\\(C)|\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|"
     r"\(\?P?<(\w+)>|\{((?:0|[1-9][0-9]*)(?:,(?:[1-9][0-9]*)?)?)\}",
     re.DOTALL,
 )
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
+_REFERENCE = regex(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+_NUMBER = regex(r"0|[1-9][0-9]{0,7}")
 
 
 class Match(NamedTuple):

@@ -7,34 +7,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
+from tiphys.frozen import frozen
 
 Value = Any
 
 __all__ = ["SemverVersion", "compare_constraint", "parse_version"]
 
 _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-_VERSION = re.compile(
-    rf"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?", re.ASCII
-)
+# compiled by the first who uses them, which few do
+_VERSION = rf"(?a)v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?"
 _OPERATORS = r"=>|=<|>=|<=|!=|~>|[=<>~^]"
 _PART = (
     rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?)?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
 )
-_CONSTRAINT = re.compile(rf"({_OPERATORS})?\s*{_PART}", re.ASCII)
+_CONSTRAINT = rf"(?a)({_OPERATORS})?\s*{_PART}"
 # blanks are taken whole: tried in two ways each, a list of many would take for ever
-_SEVERAL = re.compile(
-    rf"\s*+(?:{_OPERATORS})?\s*+{_PART}(?:(?:\s++,?|,)\s*+(?:{_OPERATORS})?\s*+{_PART})*\s*", re.ASCII
-)
-_RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
+_SEVERAL = rf"(?a)\s*+(?:{_OPERATORS})?\s*+{_PART}(?:(?:\s++,?|,)\s*+(?:{_OPERATORS})?\s*+{_PART})*\s*"
+_RANGE = rf"(?a)\s*({_PART})\s+-\s+({_PART})\s*"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SemverVersion:
     """A version; ``original`` is how it was written, empty for one that was made of another.
 
@@ -81,7 +79,7 @@ def parse_version(text: str) -> SemverVersion:
     ExprError
         It is none.
     """
-    match = _VERSION.fullmatch(text)
+    match = re.fullmatch(_VERSION, text)
     if match is None:
         raise ExprError("Invalid Semantic Version")
     numbers = [_segment(part or "0") for part in match.group(1, 2, 3)]
@@ -151,7 +149,7 @@ _METHODS: dict[str, Callable[..., Value]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Constraint:
     """One comparison; ``given`` is how many of its version's three numbers are written."""
 
@@ -218,12 +216,12 @@ _CHECKS: dict[str, Callable[[_Constraint, SemverVersion], bool]] = {
 def _constraints(text: str) -> tuple[tuple[_Constraint, ...], ...]:
     found = []
     for several in text.split("||"):
-        ends = _RANGE.fullmatch(several)
+        ends = re.fullmatch(_RANGE, several)
         if ends:
             several = f">={ends[1]} <={ends[6]}"
-        if not _SEVERAL.fullmatch(several):
+        if not re.fullmatch(_SEVERAL, several):
             raise ExprError(f"improper constraint: {text}")
-        found.append(tuple(_constraint(match) for match in _CONSTRAINT.finditer(several)))
+        found.append(tuple(_constraint(match) for match in re.finditer(_CONSTRAINT, several)))
     return tuple(found)
 
 

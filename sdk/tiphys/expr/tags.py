@@ -7,7 +7,6 @@ to a plan that knows where tags are, so that rendering costs only what changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar, cast
@@ -16,6 +15,7 @@ from tiphys.expr import gojson
 from tiphys.expr.argo_functions import ARGO
 from tiphys.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.expr.sprig import SPRIG
+from tiphys.lazy import regex
 
 Render = Callable[[str], str]
 T = TypeVar("T")
@@ -314,8 +314,8 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     raise TagError(problem)
 
 
-_ITEM = re.compile(r"(?<![\w$])item(?!\w)")
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`")
+_ITEM = regex(r"(?<![\w$])item(?!\w)")
+_QUOTED = regex(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`")
 
 
 @lru_cache(maxsize=4096)

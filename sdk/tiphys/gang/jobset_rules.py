@@ -14,6 +14,7 @@ from tiphys.argo.decode import decode
 from tiphys.argo.names import generated_name
 from tiphys.argo.schema import table
 from tiphys.errors import RefusedError
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import JobSetManifest, JobSpec, ReplicatedJob
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["check_jobset", "has_succeeded", "indexes", "job_of", "pod_failure", "subdomain"]
 
 _TYPE = "jobset.x-k8s.io/v1alpha2/JobSet"
-_INDEXES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
-_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_INDEXES = regex(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_LABEL = regex(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DENIED = 'admission webhook "vjobset.kb.io" denied the request: '
 # per part: the fields that the stand-in heeds, and those of which it knows one value
 _KNOWN: dict[str, dict[str, object]] = {

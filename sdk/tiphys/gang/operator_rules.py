@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.names import generated_name
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import TFReplica
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["container_problems", "denied", "name_of", "name_problems", "replica_path"]
 
 _POLICIES = ("Always", "OnFailure", "Never", "ExitCode")
-_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_NAME = regex(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def name_of(metadata: ObjectMeta) -> str:

@@ -34,7 +34,7 @@ def render(workflow: object, format: Literal["mermaid", "svg", "html"] = "mermai
             fix=f"formats are: {', '.join(_FORMATS)}",
         )
     from tiphys.argo.decode import as_stored, check_types
-    from tiphys.compiler import documents
+    from tiphys.compiler.compile import documents
 
     found = [d for d in documents(workflow) if d.get("kind") in _KINDS]
     if not found:

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST, Argo
 from tiphys.lazy import asked_for
-from tiphys.lint.command import cli_main
 from tiphys.lint.finding import Finding, Severity
-from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
 
 if TYPE_CHECKING:
+    from tiphys.lint.command import cli_main
     from tiphys.lint.fixing import fix
+    from tiphys.lint.formats import FORMATS, render
     from tiphys.lint.verdict import Verdict, judge
 
-# whoever only lints need not wait for these
-_LATER = {"Verdict": ".verdict", "fix": ".fixing", "judge": ".verdict"}
+# each is slow to import, and few want all
+_LATER = {
+    "FORMATS": ".formats",
+    "Verdict": ".verdict",
+    "cli_main": ".command",
+    "fix": ".fixing",
+    "judge": ".verdict",
+    "render": ".formats",
+}
 
 __all__ = [
     "ARGO_VERSIONS",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from tiphys.argo.schema import table
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
+from tiphys.lazy import regex
 
 __all__ = ["fault", "requirements", "unknown_part"]
 
-_TAG = re.compile(r"\{\{[^}]*\}\}")
+_TAG = regex(r"\{\{[^}]*\}\}")
 
 
 def requirements(text: str) -> list[Requirement]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from tiphys.frozen import frozen
 from tiphys.notebook import badge, facts, fragment, rows, text
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ __all__ = ["Finding", "Severity", "dotted"]
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One finding.
 

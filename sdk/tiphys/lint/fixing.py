@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Document, MappingNode, ScalarNode, scan_text
 from tiphys.expr.durations import in_hours
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import lint_documents
 
 __all__ = ["fix"]
 
 _ROUNDS = 6
-_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_TOKEN = re.compile(r"[^\s#,\]}\"']+")
+_TAG = regex(r"\{\{.*?\}\}", re.DOTALL)
+_TOKEN = regex(r"[^\s#,\]}\"']+")
 # Codes whose finding is one wrong word with one near miss.
 _WORDS = ("L105", "L211", "L226", "L227", "L230", "L275", "L279", "L290", "L297", "L321", "L328")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edit:
     """Replace ``start:end`` (characters of the file) by ``text``; ``also`` belongs to the same repair."""
 

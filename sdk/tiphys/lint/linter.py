@@ -295,7 +295,7 @@ def files_below(path: str) -> list[str]:
 
 def _from_hera(source: object, file: str) -> list[Document]:
     """A Pipeline is linted as the YAML it compiles to, with the Python line of each template."""
-    from tiphys.compiler import to_yaml
+    from tiphys.compiler.compile import to_yaml
 
     documents = list(scan_text(to_yaml(source), file=file or type(source).__name__))
     sites = _python_sites(source)

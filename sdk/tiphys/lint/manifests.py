@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tiphys.argo.decode import Misfit, decode
 from tiphys.argo.reader import Document, Path, Problem, ScalarNode, scan_text
 from tiphys.argo.schema import table
+from tiphys.lazy import regex
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Manifest", "resource_objects"]
 
-_EXPRESSION = re.compile(r"\{\{\s*=\s*(.+?)\s*\}\}")
-_TAG = re.compile(r"\{\{[^{}\n]*\}\}")
+_EXPRESSION = regex(r"\{\{\s*=\s*(.+?)\s*\}\}")
+_TAG = regex(r"\{\{[^{}\n]*\}\}")
 
 
 class Manifest:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from tiphys.argo.reader import Document
+from tiphys.lazy import regex
 from tiphys.lint.registry import Issue
 
 __all__ = ["near_misses", "phrase"]
 
-_QUOTED = re.compile(r"'([^']+)'|\"([^\"]+)\"|\{\{([^}]*)\}?\}?")
+_QUOTED = regex(r"'([^']+)'|\"([^\"]+)\"|\{\{([^}]*)\}?\}?")
 
 
 def near_misses(issue: Issue, document: Document, word: str = "") -> tuple[str, ...]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from tiphys.argo.reader import Document, Path
+from tiphys.frozen import frozen
 from tiphys.lint.finding import Severity
 
 __all__ = ["Issue", "Rule", "catalogue", "rule"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issue:
     """What a rule yields: where (a path in the object), what, and how to fix it."""
 
@@ -27,7 +27,7 @@ class Issue:
     at: tuple[int, int] | None = None  # line and column, where the path does not lead there
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A rule and its words for docs/rules.md. ``argo`` tells that ``argo lint`` rejects what it finds."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 from tiphys.lint.finding import Finding
 
 __all__ = ["Comment", "comments", "silenced"]
 
-_COMMENT = re.compile(r"#\s*tiphys:\s*ignore(-file)?\[([^\]\n]*)\][ \t]*([^\n]*)")
+_COMMENT = regex(r"#\s*tiphys:\s*ignore(-file)?\[([^\]\n]*)\][ \t]*([^\n]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comment:
     """One comment: the line it acts on (0: the whole file), the codes, and the reason given."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from tiphys.argo.reader import Path
+from tiphys.lazy import regex
 
 __all__ = ["PREFIXES", "Tag", "expressions", "is_tag", "mark_tags", "simple_tags", "strings", "tags_in"]
 
 # Argo checks only names that begin so; any other tag is free text.
 PREFIXES = ("item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks.")
-_PARAMETER = re.compile(r"\{\{[-a-zA-Z0-9]+(\.[-a-zA-Z0-9_]+)*\}\}")
+_PARAMETER = regex(r"\{\{[-a-zA-Z0-9]+(\.[-a-zA-Z0-9_]+)*\}\}")
 
 
 class Tag:

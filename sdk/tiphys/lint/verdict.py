@@ -9,12 +9,12 @@ Source: argo-workflows v4.1.2, workflow/validate/validate.go (ValidateWorkflow),
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tiphys.argo.reader import Document
 from tiphys.argo.version import NEWEST, Argo
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import argo_findings
 from tiphys.lint.model import Project, WorkflowView
@@ -34,38 +34,38 @@ _ORDER = {
     code: place
     for place, code in enumerate(("L226", *_NAMES, "L270", "L271", "L260", "L241", "L211", "L220", "L240"))
 }
-_CALLEE = re.compile(r" templates\.(\S+) inputs\..+ was not supplied\Z")
+_CALLEE = regex(r" templates\.(\S+) inputs\..+ was not supplied\Z")
 # Where lint says more, or says it better, than Argo: (ours, Argo's).
 _ARGOS = (
-    (re.compile(r"\.outputs\.(parameters|artifacts)\["), r".outputs.\1 ["),
+    (regex(r"\.outputs\.(parameters|artifacts)\["), r".outputs.\1 ["),
     (
-        re.compile(r"(\btemplates\.\S+)\.tasks\.\S+ dependency '(.*)' not defined"),
+        regex(r"(\btemplates\.\S+)\.tasks\.\S+ dependency '(.*)' not defined"),
         r"\1 sorting failed: invalid dependency \2",
     ),
     (
-        re.compile(r"(\btemplates\.\S+)\.tasks\[\d+\]\.name '(.*)' is not unique"),
+        regex(r"(\btemplates\.\S+)\.tasks\[\d+\]\.name '(.*)' is not unique"),
         r"\1 sorting failed: duplicated nodeName \2",
     ),
-    (re.compile(r"^(\S+: Artifact '.*' did not specify a path)\Z"), r"error in \1"),
-    (re.compile(r"(graph with cycle|in timeout): .*"), r"\1"),
-    (re.compile(r"^templates\.\S+: (\S+ is not a valid RetryPolicy)\Z"), r"\1"),
+    (regex(r"^(\S+: Artifact '.*' did not specify a path)\Z"), r"error in \1"),
+    (regex(r"(graph with cycle|in timeout): .*"), r"\1"),
+    (regex(r"^templates\.\S+: (\S+ is not a valid RetryPolicy)\Z"), r"\1"),
     (
-        re.compile(r" has both template and templateRef\Z"),
+        regex(r" has both template and templateRef\Z"),
         " template name cannot be specified with templateRef",
     ),
-    (re.compile(r"^templates\.\S+: (Suspend template doesn't support timeout field)\Z"), r"\1"),
-    (re.compile(r" names no template\Z"), " failed to get a template"),
-    (re.compile(r": templateRef.template is required\Z"), " template name is required"),
-    (re.compile(r": templateRef.name is required\Z"), " resource name is required"),
+    (regex(r"^templates\.\S+: (Suspend template doesn't support timeout field)\Z"), r"\1"),
+    (regex(r" names no template\Z"), " failed to get a template"),
+    (regex(r": templateRef.template is required\Z"), " template name is required"),
+    (regex(r": templateRef.name is required\Z"), " resource name is required"),
     (
-        re.compile(r" is invalid before Argo 4\.1\Z"),
+        regex(r" is invalid before Argo 4\.1\Z"),
         " is invalid: name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric "
         "character (e.g. My-name1-2, 123-NAME)",
     ),
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """What is wrong with a workflow.
 

@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 import httptools
 
+from tiphys.frozen import frozen
 from tiphys.net.message import HttpRequest, HttpResponse, encode_body, encode_head, error_response
 
 __all__ = ["Connection", "HttpLimits"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpLimits:
     """What one client may ask of the server. Sizes in bytes, times in seconds."""
 

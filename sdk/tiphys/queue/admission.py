@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.argo.queue_labels import CLASS, QUEUE
+from tiphys.frozen import frozen
 from tiphys.queue.rules import Cluster, Rules
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _WORKFLOWS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seat:
     """A user on the cluster: who he is to Kubernetes, and his LocalQueue."""
 

@@ -22,8 +22,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from tiphys.frozen import frozen
 from tiphys.queue.shares import Shares
 
 __all__ = [
@@ -52,7 +53,7 @@ ENTRY = 600.0  # seconds that one who was just admitted is taken to have used al
 SETTLED = 300.0  # seconds between two beginnings of one that grows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PermitPool:
     """``size`` permits. ``price``: what holding one for a second counts as use; 0 for a mutex."""
 
@@ -60,7 +61,7 @@ class PermitPool:
     price: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """Somebody who wants ``each`` permits of named pools for every unit of its size, from ``least`` to ``most`` units.
 
@@ -94,7 +95,7 @@ class Claim:
         return -self.priority, self.user, self.each, self.least
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holding:
     """A claim that has so many ``units``, ``since`` then. ``keeps``: it was told to go on with so many from its next
     backup on (0: to end there); None: it was told nothing."""
@@ -110,7 +111,7 @@ class Holding:
         return self.units if self.keeps is None else self.keeps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueueState:
     """All there is to know. ``waiting``: by :attr:`Claim.bucket`, the older first; see :func:`ask`."""
 
@@ -130,7 +131,7 @@ class QueueState:
         return left
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admit:
     """``name`` may start with ``units``, past ``heads``."""
 
@@ -139,7 +140,7 @@ class Admit:
     heads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preempt:
     """``name`` goes on with what it ``keeps`` from its next backup on, because ``head`` needs the rest; 0: it ends."""
 
@@ -148,7 +149,7 @@ class Preempt:
     keeps: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grow:
     """``name`` may go on with ``units``, more than it has."""
 
@@ -156,7 +157,7 @@ class Grow:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """Why ``name`` waits: there is not enough in ``pool``, or (``head``) what is there is kept for another.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.paths import label_problem
 from tiphys.argo.quantity import written_quantity
+from tiphys.frozen import frozen
 from tiphys.queue.admission import Seat, policies
 from tiphys.queue.rules import Cluster, Member, Rules, wrong
 
@@ -78,7 +78,7 @@ def apportioned(total: int, weights: Sequence[Fraction]) -> list[int]:
     return whole
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Team:
     """A group, or a user who is one of his own."""
 

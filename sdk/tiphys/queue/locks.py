@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from tiphys.frozen import frozen
 from tiphys.queue.table import InheritedTable
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting"]
@@ -36,12 +37,12 @@ CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER N
 _FRONT = "WHERE lock=? ORDER BY priority DESC, created, seq LIMIT 1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Granted:
     """All locks were taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """``lock`` is not free, or it is another workflow's turn."""
 
@@ -49,7 +50,7 @@ class Waiting:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """The locks can never be taken."""
 
@@ -59,7 +60,7 @@ class Refused:
 Outcome = Granted | Waiting | Refused
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lock:
     """One row of :meth:`Locks.table`: ``limit`` is that of a database semaphore; ``waiting`` is in the order of the
     queue."""

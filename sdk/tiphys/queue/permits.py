@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tiphys.errors import RunError
+from tiphys.frozen import frozen
 from tiphys.queue.circles import circle
 from tiphys.queue.core import (
     Admit,
@@ -71,7 +72,7 @@ _FEW = 32  # of a kind that a decision reads at first
 _Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bid:
     """A claim, how large its pools are where nobody has set it, and what people call it."""
 
@@ -80,7 +81,7 @@ class Bid:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Queued:
     """It waits for ``pool``."""
 

@@ -8,12 +8,13 @@ need few; whoever may have others goes on.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from tiphys.frozen import frozen
 
 __all__ = ["Short", "Wanted", "admit"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """``holder`` asks for ``count`` of ``members``, the first that are free."""
 
@@ -22,7 +23,7 @@ class Wanted:
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Short:
     """Not yet: ``free`` of its members are nobody's, and ``before`` requests that came first want some of them, too."""
 

@@ -35,23 +35,21 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from tiphys.argo.paths import label_problem
 from tiphys.errors import RefusedError, did_you_mean
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 from tiphys.queue.core import SETTLED
 from tiphys.queue.rules_file import Reread, RulesTables, shown
 from tiphys.queue.shares import Shares
 
 __all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user", "wrong"]
 
-_RESOURCE = re.compile(
-    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)\Z"
-)
+_RESOURCE = regex(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)\Z")
 _AMOUNTS = ("cpu", "memory", "ephemeral-storage")  # what is not here comes in whole devices
 _ENOUGH = 'write what all have together, for example cpu = "64"'
 
@@ -69,7 +67,7 @@ def _user(number: int) -> str:
         return str(number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """Without a ``group`` one is a group of his own, of weight 1. ``weight``: inside the group. ``highest``: the
     highest class that may be asked for; None: any. On a cluster: the ``account`` that Kubernetes knows him by, and
@@ -82,7 +80,7 @@ class Member:
     namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cluster:
     """What a cluster has for all. ``resources``: thousandths of ``cpu``, bytes of memory and storage, devices."""
 
@@ -91,7 +89,7 @@ class Cluster:
     resources: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """Sizes of pools, weights of groups, users by name, and all ``others``. ``settled``: seconds between two beginnings
     of a training that grows. The cluster, and its classes by name."""
@@ -144,6 +142,8 @@ def load_rules(path: Path, *, needed: bool = False) -> Rules:
 
 def parse_rules(text: str, path: Path) -> Rules:
     """The rules that a text says. Raises RefusedError as :func:`load_rules`."""
+    import tomllib  # few stores have rules
+
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from tiphys.argo.quantity import unit_of, whole_quantity
 from tiphys.errors import TiphysError, did_you_mean
+from tiphys.frozen import frozen
 
 __all__ = ["Reread", "RulesTables", "shown"]
 
@@ -54,7 +54,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RulesTables:
     """The tables of a file. ``error`` makes what is raised of a key, what is wrong with it, and what to do."""
 

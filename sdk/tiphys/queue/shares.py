@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from tiphys.frozen import frozen
 
 __all__ = ["HALF_LIFE", "Shares"]
 
 HALF_LIFE = 86_400.0  # seconds after which use counts half
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shares:
     """What is owed to users, and what they have used.
 

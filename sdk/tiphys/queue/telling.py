@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tiphys.frozen import frozen
 from tiphys.queue.core import Claim, Wait, explain, order
 from tiphys.queue.permits import View
 from tiphys.queue.rules import Rules
@@ -11,7 +10,7 @@ from tiphys.queue.rules import Rules
 __all__ = ["Held", "PoolTold", "UserTold", "Waits", "of_run", "pools_told", "users_told", "why"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """``name`` is the step, as ``RUN.STEP``, or the run; ``since``: seconds since the epoch."""
 
@@ -22,7 +21,7 @@ class Held:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waits:
     """``ahead``: those whose turn is before it. ``kept_for``: the one that what comes free is kept for. ``never``: it
     wants more than there is in all."""
@@ -37,7 +36,7 @@ class Waits:
     never: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PoolTold:
     """``waiting`` is in the order of the turns. A claim that waits for several pools is told of each."""
 
@@ -48,7 +47,7 @@ class PoolTold:
     waiting: tuple[Waits, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserTold:
     """``used``: permit-seconds, as they count now; the shares are parts of 1, of what all have used and are owed."""
 

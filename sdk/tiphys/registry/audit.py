@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tiphys.errors import RefusedError, StoreError
+from tiphys.frozen import frozen
 from tiphys.registry.document import AuditRow, ModelDocument, as_text
 
 __all__ = ["LIMIT", "PAGE", "AuditPage", "check_size", "full_page", "linear", "read_page"]
@@ -19,7 +20,7 @@ PAGE = 64  # changes of one page
 LIMIT = 900_000  # bytes of a document; a ConfigMap holds 1 MiB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditPage:
     """``number`` counts from 1; ``text`` is JSON."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tiphys.errors import RefusedError
+from tiphys.frozen import frozen
 from tiphys.registry.document import AliasState, AuditRow, ModelDocument, ModelVersion
 from tiphys.registry.names import check_alias
 
@@ -19,7 +20,7 @@ Problem = Callable[[ModelVersion], str]
 """Why a version's folder cannot be served (it is gone, or was changed), or an empty string."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class By:
     """Who changes something, when (RFC 3339), and why."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError, StoreError, did_you_mean
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -22,7 +23,7 @@ __all__ = ["AliasState", "AuditRow", "ModelDocument", "ModelVersion", "as_text"]
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelVersion:
     """One version; it never changes. ``report``: numbers and words of its training; ``at``: RFC 3339; ``who``: the
     user, or the workflow."""
@@ -43,7 +44,7 @@ class ModelVersion:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditRow:
     """A row of the audit: ``what`` is ``alias``, ``rollback``, ``weights`` or ``default``.
 
@@ -85,7 +86,7 @@ def _state(value: Json) -> int | Mapping[str, int] | None:
     return None if value is None else int(str(value))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AliasState:
     """Where an alias is (None: it was taken away), and its moves that a rollback can still undo, the last one at the
     end: where it was before each."""
@@ -94,7 +95,7 @@ class AliasState:
     undo: tuple[int | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelDocument:
     """All of one model. ``weights``: parts of a hundred of the requests, by version; ``default``: the version that
     answers when the one that is served cannot. ``sequence``: how many changes there were; the first ``archived`` of

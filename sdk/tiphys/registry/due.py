@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
+from tiphys.frozen import frozen
 from tiphys.numbers import finite
 from tiphys.registry.document import ModelDocument, ModelVersion
 from tiphys.registry.trend import chance_of_fall
@@ -18,7 +18,7 @@ DATA = "dataset"
 """What a version's report calls the digest of the data that it was trained on."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DueRules:
     """``max_age_seconds``: how old what is served may become (0: as old as it will). ``falling``: the number of a
     report whose fall asks for a training (empty: none). Its last ``over`` values count, and a fall is one that chance

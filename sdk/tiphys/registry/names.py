@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tiphys.errors import RefusedError
+from tiphys.lazy import regex
 
 __all__ = [
     "NAME_LABEL",
@@ -18,9 +19,9 @@ __all__ = [
     "page_map",
 ]
 
-_MODEL = re.compile(r"[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?")
-_ALIAS = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_TAKEN = re.compile(r"latest|v\d+", re.IGNORECASE)  # MLflow reserves them: they say a version already
+_MODEL = regex(r"[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?")
+_ALIAS = regex(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_TAKEN = regex(r"latest|v\d+", re.IGNORECASE)  # MLflow reserves them: they say a version already
 
 
 def check_model_name(name: str) -> None:
@@ -60,7 +61,7 @@ def deployment(name: str, version: int) -> str:
     return f"{name}-v{version}"
 
 
-_MAP = re.compile(r"tiphys-models-([^.]+)(?:\.audit\.(\d+))?")
+_MAP = regex(r"tiphys-models-([^.]+)(?:\.audit\.(\d+))?")
 
 
 def named_by(config: str) -> tuple[str, int] | None:

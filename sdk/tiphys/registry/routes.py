@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from tiphys.frozen import frozen
 from tiphys.registry.document import ModelDocument
 
 __all__ = ["CHAMPION", "Routes", "routes"]
@@ -13,7 +13,7 @@ CHAMPION = "champion"  # the alias that answers who names nothing
 _EARLIER = 2  # versions that are kept loaded behind each alias
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Routes:
     """``chains``: for each alias, and ``""`` for who names none, versions: the first that is loaded and well answers.
     ``weights``: parts of a hundred of the requests that name nothing, by version."""

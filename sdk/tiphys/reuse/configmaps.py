@@ -7,11 +7,11 @@ earlier version, and what goes out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from tiphys.errors import RefusedError, StoreError
+from tiphys.lazy import regex
 from tiphys.reuse.entry import CachedResult, entry_of, text_of
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ __all__ = ["CACHE_LABEL", "LIMIT", "check_cache_label", "check_name", "configmap
 
 CACHE_LABEL = "workflows.argoproj.io/configmap-type"
 LIMIT = 1 << 20  # Kubernetes: the data of one ConfigMap
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_NAME = regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_KEY = regex(r"[-._a-zA-Z0-9]{1,253}")
 
 
 def check_name(name: str) -> None:

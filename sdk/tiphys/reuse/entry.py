@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import is_time, rfc3339, seconds
 from tiphys.errors import StoreError
 from tiphys.expr.gojson import unmarshal
 from tiphys.expr.gojson_scan import syntax_error
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, Outputs
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CachedResult", "damaged", "entry_of", "text_of"]
 
 
-@dataclass(frozen=True)
+@frozen
 class CachedResult:
     """An entry under ``key`` of ``cache``.
 

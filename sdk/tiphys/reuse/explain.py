@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from tiphys.argo.memo import family
+from tiphys.frozen import frozen
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.judge import Judge, Judged
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
     there: str | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Explained:
     """What is known of one key.
 

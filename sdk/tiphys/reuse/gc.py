@@ -17,18 +17,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
+from tiphys.frozen import frozen
 from tiphys.large import FOLDER, file_of
+from tiphys.lazy import regex
 from tiphys.reference import MANIFEST, STATES, contents, open_file
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
@@ -43,9 +43,9 @@ __all__ = ["Garbage", "KeptEntry", "collect"]
 
 _NEW = 3600.0  # seconds in which an artifact or a folder may still be on its way to its record
 _DEPTH = 4
-_MENTION = re.compile(r"pvc://[^\s\"'\\<>{},]+")
+_MENTION = regex(r"pvc://[^\s\"'\\<>{},]+")
 # NAME-CLAIM, NAME as Kubernetes makes it of generateName
-_OWN_CLAIM = re.compile(rf".+-[{LETTERS}]{{5}}-.+")
+_OWN_CLAIM = regex(rf".+-[{LETTERS}]{{5}}-.+")
 
 
 class KeptEntry(NamedTuple):
@@ -64,7 +64,7 @@ class KeptEntry(NamedTuple):
         return cls(entry.cache, entry.key, why)
 
 
-@dataclass(frozen=True)
+@frozen
 class Garbage:
     """What was removed, or would be.
 

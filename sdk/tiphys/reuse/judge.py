@@ -11,13 +11,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
+from tiphys.frozen import frozen
 from tiphys.reference import MANIFEST, Reference, contents, pointed, resolve, verify
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Judge", "Judged", "entries", "held_by"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Judged:
     """An entry of a cache; ``problem`` says why it would not be taken and is empty for a good one. What is under the
     name of a cache and is none has an ``entry`` without a key."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from tiphys.frozen import frozen
 from tiphys.reuse.entries import Entries, delete
 from tiphys.reuse.seen import Seen
 from tiphys.reuse.shared import Freeing
@@ -35,7 +36,7 @@ _BUDGET = 2.0  # seconds that a run gives for it
 _ROOM = 0.9  # of a limit that was passed so much stays, lest the next entry passes it again
 
 
-@dataclass(frozen=True)
+@frozen
 class CacheLimits:
     """``older_than`` and ``not_hit_for`` in seconds, ``max_bytes`` of the outputs and what they point to, which counts
     once; None: no limit."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tiphys.errors import StoreError
+from tiphys.frozen import frozen
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.uses import asked_by
 from tiphys.store import Store
@@ -20,7 +20,7 @@ from tiphys.store import Store
 __all__ = ["OpenRuns", "open_runs"]
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenRuns:
     """``names`` of the runs, the oldest first; ``began`` when that one was made, in seconds since the epoch."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tiphys.frozen import frozen
 from tiphys.reuse.file import CacheFile
 
 __all__ = ["KEPT", "Lookup", "asked_by", "note", "uses"]
@@ -14,7 +15,7 @@ KEPT = 100_000  # lookups of the whole store; how often an entry was taken is co
 _FIELDS = "cache, key, run, step, template, at, hit, why, parts"
 
 
-@dataclass(frozen=True)
+@frozen
 class Lookup:
     """One lookup. ``step`` is the node's name below the run, ``template`` what it is of, ``at`` seconds since the
     epoch, ``why`` the reason of a miss that had an entry, ``parts`` what the key was made of."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from tiphys._version import __version__
 from tiphys.argo.made_from import MADE_FROM
 from tiphys.compiler.project import import_folders
+from tiphys.lazy import regex
 from tiphys.store.files import clear, write_atomic
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ LOCKS = (
 """Lock files, the first that is there counts."""
 ENVIRONMENTS = "environments"
 """The folder of a store with the lists of packages, ``DIGEST.txt``."""
-_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?::\w+)?")
-_INSTALLED = re.compile(r"([^-]+)-([^-]+)\.(?:dist|egg)-info")
-_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_MODULE = regex(r"[A-Za-z_]\w*(?:\.\w+)*(?::\w+)?")
+_INSTALLED = regex(r"([^-]+)-([^-]+)\.(?:dist|egg)-info")
+_COMMIT = regex(r"[0-9a-f]{40,64}")
 
 
 def annotated(workflow: Workflow, project: Path | None, store: Store | None = None) -> Workflow:

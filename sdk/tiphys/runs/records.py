@@ -6,7 +6,6 @@ import builtins
 import contextlib
 import gzip
 import json
-import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.errors import ClusterError, RefusedError, StoreError
+from tiphys.lazy import regex
 from tiphys.records.diff import RunDifferences, differences
 from tiphys.records.fold import LOCAL, fold
 from tiphys.records.index import FeedItem, Index, UseRecord
@@ -41,7 +41,7 @@ __all__ = ["Records", "answered", "keep", "record_of", "sync"]
 T = TypeVar("T")
 _KEPT = "records"  # the folder of what was kept of clusters: SOURCE/NAMESPACE/UID.json.gz
 _END = ".json.gz"
-_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+_UNFIT = regex(r"[^A-Za-z0-9._-]+")
 
 
 def answered(store: Store, question: Callable[[Index], T]) -> T:

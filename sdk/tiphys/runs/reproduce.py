@@ -9,7 +9,6 @@ and told as the reason.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 import uuid
@@ -23,6 +22,7 @@ from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError, StoreError
+from tiphys.lazy import regex
 from tiphys.records.diff import unequal
 from tiphys.records.fold import fold
 from tiphys.records.record import RunRecord, StepRecord
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deviation", "Reproduction", "again", "compare", "prepare"]
 
-MEASURED = re.compile(
+MEASURED = regex(
     r"(^|[_-])(seconds|time|times|at|url|urls|host|port|started|finished|memory|per[_-]second)($|[_-])"
 )
 """Names of outputs that tell how it went, not what came of it: they differ from run to run and are not compared."""

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 __all__ = [
     "HERA_ARTIFACT",
     "INPUT_PREFIX",
+    "LAST_WORDS_ENV",
     "TIMES",
     "as_json",
     "field_names",
@@ -38,6 +39,7 @@ _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds",
 
 
 INPUT_PREFIX = "TIPHYS_INPUT_"
+LAST_WORDS_ENV = "TIPHYS_TERMINATION_LOG"  # names the file for why a step failed, its container's message
 HERA_ARTIFACT = "hera.workflows.artifact"
 """The module of Hera's ``Artifact``, which is not imported."""
 _FILES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table", "numpy": "ndarray"}

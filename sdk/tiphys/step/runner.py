@@ -21,12 +21,11 @@ from tiphys.large import shortened, whole
 from tiphys.reference import Reference, volumes_from_env
 from tiphys.step import files
 from tiphys.step.codec import decode, files_of, outputs_of
-from tiphys.step.kinds import INPUT_PREFIX, file_library, input_variable, optional
+from tiphys.step.kinds import INPUT_PREFIX, LAST_WORDS_ENV, file_library, input_variable, optional
 from tiphys.verbatim import parted, rejoined
 
 __all__ = [
     "INPUT_PREFIX",
-    "LAST_WORDS_ENV",
     "OUTPUTS_ENV",
     "arguments_of",
     "main",
@@ -35,7 +34,6 @@ __all__ = [
 ]
 
 OUTPUTS_ENV = "TIPHYS_OUTPUTS"
-LAST_WORDS_ENV = "TIPHYS_TERMINATION_LOG"
 TERMINATED = 143
 _LAST_WORDS = 1000  # characters of them; the kubelet keeps 4096
 INTERRUPTED = 130

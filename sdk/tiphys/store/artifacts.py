@@ -19,11 +19,11 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from tiphys.errors import StoreError
+from tiphys.frozen import frozen
 from tiphys.reference import NotAFile, file_digest, open_file
 from tiphys.store.files import clear, remove, sweep, sync_folder, temporary_file
 from tiphys.store.unpack import UnpackLimits, archive_kind
@@ -44,7 +44,7 @@ class Unreadable(Exception):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A stored artifact: ``digest`` is ``sha256:<hex>`` of the stored file, ``size`` its bytes."""
 

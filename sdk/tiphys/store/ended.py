@@ -10,9 +10,9 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiphys.frozen import frozen
 from tiphys.reference import contents
 from tiphys.store.files import clear
 from tiphys.store.layout import Store
@@ -26,7 +26,7 @@ _FILE = "ended.jsonl"
 _SPEC = ("shutdown", "suspend", "ttlStrategy")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One run: which ``workflow.json`` it is about, when the run began, the Workflow without nodes and templates."""
 

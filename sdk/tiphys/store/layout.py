@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from functools import cached_property
 from pathlib import Path
 
 from tiphys.errors import StoreError
+from tiphys.lazy import regex
 from tiphys.reference import contents
 from tiphys.store.artifacts import Artifacts
 from tiphys.store.bucket import Bucket
@@ -17,7 +17,7 @@ from tiphys.store.files import clear
 __all__ = ["Store"]
 
 _BEGAN = "began"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_NAME = regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 class Store:

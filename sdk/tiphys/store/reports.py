@@ -8,17 +8,18 @@ tells, it is in ``records/WORKFLOW/POD.jsonl`` of that volume instead.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterator
 from itertools import islice
 from pathlib import Path
+
+from tiphys.lazy import regex
 
 __all__ = ["REPORT_FILE", "SAMPLES", "parted", "report_files", "reports_of"]
 
 SAMPLES = "samples.jsonl"
 REPORT_FILE = "report.jsonl"
 _REPORTS = "reports"
-_WORKER = re.compile(r"\.([a-z]{1,30}-\d{1,9})\Z")
+_WORKER = regex(r"\.([a-z]{1,30}-\d{1,9})\Z")
 _MOST = 100_000  # files that are looked at: a step may make as many as it likes
 
 

@@ -22,15 +22,17 @@ from yaml._yaml import CParser
 
 from tiphys.argo.reader.document import MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
 from tiphys.argo.reader.scalars import Scalar, Unrepresentable, key_text, resolve_plain, resolve_tagged
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 __all__ = ["ReaderLimits", "TooMuch", "compose"]
 
 # libyaml 0.2.6 has a limit of its own, and says so in words only
 _LIBYAML_DEPTH = 1000
-_TOO_DEEP = re.compile(r"nesting (depth|level)", re.IGNORECASE)
+_TOO_DEEP = regex(r"nesting (depth|level)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReaderLimits:
     """What a text may cost: its size in bytes, how deep it nests, how many nodes it expands to."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+
+from tiphys.lazy import regex
 
 __all__ = ["Scalar", "Unrepresentable", "key_text", "resolve_plain", "resolve_tagged"]
 
@@ -35,8 +36,8 @@ _NON_FINITE = frozenset(
 )
 # The first letter decides whether a scalar can be anything but text; most cannot.
 _HINTS = frozenset("+-0123456789.yYnNtTfFoO~")
-_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_INTEGER = regex(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)\Z")
+_FLOAT = regex(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 
 _TAG = "tag:yaml.org,2002:"

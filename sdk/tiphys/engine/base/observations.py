@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
@@ -23,14 +24,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """Something a person who watches the run may want to see. ``at``: seconds since the epoch."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunStarted(Observation):
     """The run has its name and its folder. ``resumed``: it continues an earlier one."""
 
@@ -42,7 +43,7 @@ class RunStarted(Observation):
 Change: TypeAlias = Literal["created", "started", "waiting", "hit", "progress", "finished"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeChanged(Observation):
     """A node came into being or changed.
 
@@ -55,7 +56,7 @@ class NodeChanged(Observation):
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheChecked(Observation):
     """A memoization cache was asked. ``why`` tells the reason of a miss that had an entry."""
 
@@ -66,7 +67,7 @@ class CacheChecked(Observation):
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplicaChanged(Observation):
     """A process behind a resource: ``kind``/``name`` such as TFJob/WF-cnn, ``replica`` such as worker-0."""
 
@@ -77,7 +78,7 @@ class ReplicaChanged(Observation):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLine(Observation):
     """A line that a step or a replica wrote (only with ``RunOptions.follow_logs``)."""
 
@@ -85,7 +86,7 @@ class LogLine(Observation):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice(Observation):
     """Something about the run itself, such as a weaker sandbox or a first Ctrl-C."""
 
@@ -93,7 +94,7 @@ class Notice(Observation):
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFinished(Observation):
     """The workflow is complete and everything is cleaned up."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tiphys.argo.nodes import outputs_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.base.observations import Observer
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -27,7 +28,7 @@ def _slots() -> int:
     return max(16, 8 * (os.cpu_count() or 1))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunOptions:
     """Settings of one run.
 
@@ -71,7 +72,7 @@ class RunOptions:
     env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunResult:
     """The end of a run: ``workflow`` is the Workflow object with ``status`` as Argo writes it."""
 

@@ -7,23 +7,24 @@ thought of fails the test. docs/fields.md is made of it.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tiphys.argo.schema import Table, table
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 __all__ = ["Entry", "Kind", "Type", "Use", "page", "types", "unclassified", "uses"]
 
 Kind = Literal["done", "none", "refused"]
 # the words of the table's "refused" lines
 CODES = {"volume": "TIP223", "plugin": "TIP231", "kubelet": "TIP272"}
-_STRUCT = re.compile(r"#\d+")
+_STRUCT = regex(r"#\d+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One field: what is made of it, and why."""
 
@@ -42,7 +43,7 @@ class Type:
     fields: dict[str, Entry] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Use:
     """A field that a workflow uses."""
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tiphys.expr.gofmt import float_v
+from tiphys.lazy import regex
 from tiphys.prometheus import labelled
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ _BUCKETS = (
     7500.0,
     10000.0,
 )
-_FLOAT = re.compile(r"[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+)?")
-_WORDS = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_FLOAT = regex(r"[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+)?")
+_WORDS = regex(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 
 
 class MetricError(Exception):

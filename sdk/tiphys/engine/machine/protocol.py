@@ -17,8 +17,10 @@ Ownership of effects:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, Outputs, Template
@@ -60,19 +62,19 @@ __all__ = [
 PodPhase: TypeAlias = Literal["Succeeded", "Failed", "Error"]  # of a pod that has ended
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Something that happened outside. ``now`` is seconds since the epoch."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begin(Event):
     """The workflow is to start."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PodRunning(Event):
     """The node's process runs (all its containers have started). ``pod_ip`` feeds ``ip`` of daemon steps."""
 
@@ -80,7 +82,7 @@ class PodRunning(Event):
     pod_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PodWaiting(Event):
     """No room for the node's pod so far; ``message`` as Argo tells it of a pod that is not scheduled."""
 
@@ -88,7 +90,7 @@ class PodWaiting(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PodProgress(Event):
     """The step wrote ``$ARGO_PROGRESS_FILE``: ``progress`` is ``N/M``."""
 
@@ -96,7 +98,7 @@ class PodProgress(Event):
     progress: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PodSays(Event):
     """What people should know of a pod that runs: the node's ``message`` until it ends."""
 
@@ -104,7 +106,7 @@ class PodSays(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PodFinished(Event):
     """The pod of a node ended.
 
@@ -124,7 +126,7 @@ class PodFinished(Event):
     resources: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheAnswer(Event):
     """The entry (Argo's JSON layout) of a memoization cache, None for a miss, or ``error``."""
 
@@ -133,7 +135,7 @@ class CacheAnswer(Event):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheStored(Event):
     """A ``StoreCache`` was carried out, or failed with ``error``."""
 
@@ -141,14 +143,14 @@ class CacheStored(Event):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocksGranted(Event):
     """All locks of the holder were taken (``node_id`` empty: the workflow-level locks)."""
 
     node_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocksWaiting(Event):
     """Not yet; ``message`` as Argo writes it, ``lock`` the lock waited for."""
 
@@ -157,7 +159,7 @@ class LocksWaiting(Event):
     lock: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocksRefused(Event):
     """The locks can never be taken (no such ConfigMap key, bad limit)."""
 
@@ -165,26 +167,26 @@ class LocksRefused(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimerFired(Event):
     """A timer that ``SetTimer`` asked for."""
 
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shutdown(Event):
     """``argo stop`` or ``argo terminate``."""
 
     strategy: Literal["Stop", "Terminate"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspend(Event):
     """``argo suspend``: what runs ends, nothing new starts."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resume(Event):
     """``argo resume``: lifts ``Suspend`` and completes waiting suspend nodes that match the selector. ``message``: what
     they say then, behind what they said before where everything goes on."""
@@ -193,7 +195,7 @@ class Resume(Event):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeSet(Event):
     """``argo node set`` on suspend nodes that match the selector."""
 
@@ -203,7 +205,7 @@ class NodeSet(Event):
     output_parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Relabel(Event):
     """Labels and annotations of the workflow change, also of one that has ended; None takes one away."""
 
@@ -211,12 +213,12 @@ class Relabel(Event):
     annotations: Mapping[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """Something that the driver must do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartPod(Command):
     """Run one leaf template.
 
@@ -243,7 +245,7 @@ class StartPod(Command):
     holder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopPod(Command):
     """End a pod: SIGTERM, then SIGKILL after ``grace`` seconds. It still answers with ``PodFinished``."""
 
@@ -251,7 +253,7 @@ class StopPod(Command):
     grace: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LookupCache(Command):
     """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp.
 
@@ -269,7 +271,7 @@ class LookupCache(Command):
     now: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreCache(Command):
     """Write an entry of a memoization cache; ``max_age``, ``template`` and ``parts`` as in :class:`LookupCache`."""
 
@@ -282,7 +284,7 @@ class StoreCache(Command):
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AcquireLocks(Command):
     """Take all locks or none.
 
@@ -300,14 +302,14 @@ class AcquireLocks(Command):
     within: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseLocks(Command):
     """Give back all locks of a holder (``node_id`` empty: the workflow level)."""
 
     node_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetTimer(Command):
     """Answer with ``TimerFired(token)`` at ``at`` (seconds since the epoch) or soon after."""
 
@@ -315,7 +317,7 @@ class SetTimer(Command):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkflowFinished(Command):
     """The workflow is complete; no further command follows."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -14,6 +13,7 @@ from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError, compile_expression
 from tiphys.expr.gojson_scan import compact, syntax_error
 from tiphys.expr.tags import MISSING, Layers, TagError, Variables, environment, insert, substitute
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Node, Outputs, Parameter, Template, ValueFrom
@@ -230,7 +230,7 @@ def _join_parameter(texts: list[str]) -> str:
     return gojson.marshal(parsed)
 
 
-_PURE = re.compile(r"^\s*\{\{\s*([^{}=][^{}]*?)\s*\}\}\s*$")
+_PURE = regex(r"^\s*\{\{\s*([^{}=][^{}]*?)\s*\}\}\s*$")
 
 
 def resolve_artifact(artifact: Artifact, scope: ArtifactScope) -> Artifact | None:

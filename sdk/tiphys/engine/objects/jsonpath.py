@@ -6,16 +6,18 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 __all__ = ["JsonPathError", "jsonpath"]
 
-_STEP = re.compile(
+_STEP = regex(
     r"""\.\.(?P<deep>(?:\\.|[\w\-/])+|\*)|\.(?P<name>(?:\\.|[\w\-/])+|\*)?|\[(?P<index>-?\d+)\]"""
     r"""|\[\?\((?P<filter>.+?)\)\]|\[(?P<slice>-?\d*:-?\d*(?::\d+)?)\]|\[(?P<star>\*)\]"""
     r"""|\[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]|\[(?P<union>[-\d,\s]+)\]"""
 )
-_COMPARE = re.compile(r"""^\s*@(?P<path>.*?)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*$""")
+_COMPARE = regex(r"""^\s*@(?P<path>.*?)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*$""")
 
 
 _OPERATORS: dict[str, Callable[..., object]] = {
@@ -34,7 +36,7 @@ def jsonpath(value: object, template: str) -> str:
     return "".join(output)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Path:
     """``{.a.b}``: what is found, or with a ``body`` that for each of it (``{range .a}…{end}``)."""
 
@@ -153,7 +155,7 @@ def _filter(root: object, value: object, text: str) -> Iterator[object]:
             yield item
 
 
-_ACTION = re.compile(r"""\{((?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')*)\}""", re.DOTALL)
+_ACTION = regex(r"""\{((?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')*)\}""", re.DOTALL)
 
 
 def _plain(text: str) -> str:
@@ -163,7 +165,7 @@ def _plain(text: str) -> str:
     return text
 
 
-_ESCAPE = re.compile(r"\\.|\"", re.DOTALL)
+_ESCAPE = regex(r"\\.|\"", re.DOTALL)
 
 
 def _unquoted(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.gateway import GROUP
 from tiphys.errors import RefusedError, did_you_mean
+from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import KubeObject
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """A kind of object: ``resource`` is what messages call it (``tfjobs.kubeflow.org``)."""
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.objects.kinds import Kind, already_exists
-from tiphys.registry.configmap import DOCUMENT, text_map
 from tiphys.registry.names import named_by
-from tiphys.store.registry import LocalRegistry
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import KubeObject
     from tiphys.store.layout import Store
+    from tiphys.store.registry import LocalRegistry
 
 __all__ = ["conflict", "get_shared", "is_shared", "put_shared"]
 
@@ -33,7 +32,7 @@ def is_shared(kind: Kind, name: str) -> bool:
 
 def get_shared(store: Store, kind: Kind, name: str) -> KubeObject:
     """The object. Raises ApiError NotFound."""
-    found = _get(LocalRegistry(store), name)
+    found = _get(_registry(store), name)
     if found is None:
         raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
     return found
@@ -41,7 +40,9 @@ def get_shared(store: Store, kind: Kind, name: str) -> KubeObject:
 
 def put_shared(store: Store, kind: Kind, action: str, manifest: KubeObject) -> KubeObject:
     """Create, apply or replace it. Raises ApiError as the API server does, StoreError TIP461 for no document."""
-    registry, name = LocalRegistry(store), str(manifest["metadata"]["name"])
+    from tiphys.registry.configmap import DOCUMENT
+
+    registry, name = _registry(store), str(manifest["metadata"]["name"])
     current = _get(registry, name)
     if action == "create" and current is not None:
         raise already_exists(manifest)
@@ -62,7 +63,15 @@ def put_shared(store: Store, kind: Kind, action: str, manifest: KubeObject) -> K
     return get_shared(store, kind, name)
 
 
+def _registry(store: Store) -> LocalRegistry:
+    from tiphys.store.registry import LocalRegistry  # with its documents; few runs have one
+
+    return LocalRegistry(store)
+
+
 def _get(registry: LocalRegistry, name: str) -> KubeObject | None:
+    from tiphys.registry.configmap import text_map
+
     model = named_by(name)
     assert model is not None
     if model[1]:

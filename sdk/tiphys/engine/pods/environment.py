@@ -16,7 +16,8 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.programs import STANDINS
-from tiphys.step.runner import LAST_WORDS_ENV
+from tiphys.lazy import regex
+from tiphys.step.kinds import LAST_WORDS_ENV
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, EnvSource, Metadata, ResourceFieldRef
@@ -45,7 +46,7 @@ PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a fol
 LAST_WORDS = "/tmp/.tiphys-termination-log"
 """What stands for the kubelet's ``/dev/termination-log``, which a process of this machine cannot have."""
 _ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+_REFERENCE = regex(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 
 
 def base_environment(project: str = "") -> dict[str, str]:

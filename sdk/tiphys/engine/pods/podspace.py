@@ -29,6 +29,7 @@ from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import nameservers
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.resources import resource_field
+from tiphys.lazy import regex
 from tiphys.store.files import remove
 from tiphys.store.reports import reports_of
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["PodSpace", "claim_address"]
 
 _HOSTS, _RESOLV = "/etc/hosts", "/etc/resolv.conf"
-_VARIABLE = re.compile(r"\$\(([^)]+)\)")
+_VARIABLE = regex(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 

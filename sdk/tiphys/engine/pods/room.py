@@ -20,6 +20,7 @@ from tiphys.engine.base.loop import Loop
 from tiphys.engine.pods.gpus import GpuDesk, counted
 from tiphys.engine.pods.lookout import Lookout
 from tiphys.errors import StoreError
+from tiphys.frozen import frozen
 from tiphys.queue.core import Claim, Holding
 from tiphys.queue.machine import CORES, MEMORY
 from tiphys.queue.permits import Bid, Permits
@@ -52,7 +53,7 @@ def _requested(pool: str, spec: ContainerSpec) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guest:
     """Who asks: ``holder`` at the desk of GPUs, ``claim`` in the table of pools, ``shown`` to people; the class and the
     age of the run."""

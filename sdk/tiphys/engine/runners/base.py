@@ -12,6 +12,7 @@ from tiphys.engine.runners.gpus import Gpu
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import Network
 from tiphys.engine.runners.spawner import Launch
+from tiphys.frozen import frozen
 from tiphys.step.report import REPORT
 from tiphys.store.reports import REPORT_FILE
 
@@ -82,7 +83,7 @@ def exit_message(name: str, code: int, *, oom_killed: bool = False) -> str:
     return f"{name}: {'OOMKilled' if oom_killed else 'Error'} (exit code {code})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """``path`` in the container is ``source`` on this machine."""
 

@@ -9,21 +9,22 @@ Windows (WSL).
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from tiphys.engine.base.options import GpuChoice
 from tiphys.errors import RefusedError
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 __all__ = ["BESIDE", "Gpu", "GpuMachine", "chosen", "read_choice", "visible_devices"]
 
-_NODE = re.compile(r"nvidia(\d+)")
-_LINE = re.compile(r"(?:GPU (\d+)|\s+MIG \S+\s+Device\s+\d+):.*\(UUID: ([\w./-]+)\)")
-_UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
+_NODE = regex(r"nvidia(\d+)")
+_LINE = regex(r"(?:GPU (\d+)|\s+MIG \S+\s+Device\s+\d+):.*\(UUID: ([\w./-]+)\)")
+_UUID = regex(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
 # what every program that uses a GPU opens beside the node of the GPU itself
 _SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dxg")
 # what the driver's libraries read or ask, or where they are, outside of what every sandbox has
@@ -55,7 +56,7 @@ _OF_THE_DRIVER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gpu:
     """One device of the pool: a GPU, or a part of one. ``nodes``: the files by which it is opened."""
 
@@ -81,7 +82,7 @@ def _listing() -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GpuMachine:
     """Where GPUs are looked for. ``root`` has ``dev`` and ``proc``; ``env`` is the user's environment, of which
     ``CUDA_VISIBLE_DEVICES`` leaves some out; ``listing`` asks the driver's own program."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import re
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from tiphys.lazy import regex
 
 __all__ = ["homes", "not_for_all", "parts_of_home", "without_passwords"]
 
@@ -27,7 +28,7 @@ _ROOMS = (
     "/run",
     "/tmp",
 )
-_PASSWORD = re.compile(r"(?<=://)[^/\s]*@|^[^/\s]*@")
+_PASSWORD = regex(r"(?<=://)[^/\s]*@|^[^/\s]*@")
 
 
 @functools.cache

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, absolute
 from tiphys.engine.runners.network import Network, NetworkLost, proxies_here
+from tiphys.lazy import regex
 from tiphys.reference import tail
 
 __all__ = ["missing_file", "no_connection"]
 
 _TAIL = 8192  # bytes of a log that are looked at
-_MISSING = re.compile(
+_MISSING = regex(
     r"No such file or directory: '(/[^']+)'|(?:^|[\s:'])(/[^\s:']+)'?: No such file or directory"
 )
-_NOWHERE = re.compile(
+_NOWHERE = regex(
     r"(?i)temporary failure in name resolution|name or service not known|could not resolve|unable to resolve|"
     r"network is unreachable|no route to host|no such host|EAI_AGAIN|ENETUNREACH|dns error"
 )
-_REFUSED = re.compile(r"(?i)connection refused|ECONNREFUSED|failed to connect|cannot connect to proxy")
+_REFUSED = regex(r"(?i)connection refused|ECONNREFUSED|failed to connect|cannot connect to proxy")
 _HOST = "run with --network host, which is this machine's network"
 _WHY = (
     "plain processes get the paths that the command, the arguments, the environment and the script name moved to a "

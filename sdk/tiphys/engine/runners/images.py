@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tiphys.errors import RefusedError
+from tiphys.frozen import frozen
 
 __all__ = ["ENTRYPOINTS", "Image", "Images"]
 
@@ -41,7 +41,7 @@ ENTRYPOINTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """An image's stand-in: this Python environment (``project``, ``serving``), the host's programs, a root folder."""
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container
+from tiphys.lazy import regex
 
 __all__ = ["Relocation"]
 
@@ -20,7 +21,7 @@ __all__ = ["Relocation"]
 # (said after the first slash: what begins with a letter is searched for much faster)
 _BEFORE = r"/(?:(?<=file:///)|(?<![\w.\-/})~*]/))"
 _AFTER = r"(?!\w|[.\-]\w)"
-_BELOW = re.compile(r"/[^\s\"':;,|<>]+")
+_BELOW = regex(r"/[^\s\"':;,|<>]+")
 _ALWAYS = ("/tmp", "/argo/staging", "/var/run/argo")
 
 

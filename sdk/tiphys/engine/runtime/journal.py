@@ -60,6 +60,10 @@ _SOFT = (
 )
 
 
+def _create(table: str) -> str:
+    return f"CREATE TABLE IF NOT EXISTS {table}"
+
+
 def encode(event: Event) -> tuple[str, str]:
     """An event as (kind, JSON)."""
     kind = type(event)
@@ -117,7 +121,8 @@ class Journal:
 
     def _open(self, path: Path) -> None:
         with clear(path), self._named():
-            sqlite.make(path, 0o600)  # arguments and outputs are nobody else's
+            if not path.exists():  # for its owner alone: arguments and outputs are nobody else's
+                sqlite.lay_out(path, [*map(_create, _TABLES), f"PRAGMA user_version={_VERSION}"])
             sqlite.present(path, write=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             version = self._version()
@@ -130,7 +135,7 @@ class Journal:
         """Make the tables. What an earlier version wrote gets its column for sums; what is in it is not checked."""
         with sqlite.transaction(self._db):
             for table in _TABLES:
-                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                self._db.execute(_create(table))
                 name = table.partition("(")[0]
                 if "sum" not in self._columns(name):
                     self._db.execute(f"ALTER TABLE {name} ADD COLUMN sum INTEGER")

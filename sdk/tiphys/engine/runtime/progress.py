@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from tiphys.lazy import regex
 from tiphys.reference import tail
 from tiphys.step.report import told_by
 
 __all__ = ["progress_of_pod"]
 
-_PROGRESS = re.compile(r"[0-9]{1,18}/[0-9]{1,18}")
+_PROGRESS = regex(r"[0-9]{1,18}/[0-9]{1,18}")
 _LONGEST = 4096  # bytes of a file's end that are looked at
 
 

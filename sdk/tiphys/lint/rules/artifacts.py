@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
+from tiphys.lazy import regex
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import ArchiveLocation, Artifact
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
-_DOTS_AT_END = re.compile(r"/..\Z")
+_DOTS_AT_END = regex(r"/..\Z")
 
 
 @rule(

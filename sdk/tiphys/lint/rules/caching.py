@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.cache_mode import JUDGED
 from tiphys.expr.dependencies import dependencies
 from tiphys.expr.durations import in_hours, is_go
+from tiphys.lazy import regex
 from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Memoize
 
 _CACHE = "argo-workflows v4.1.2, workflow/controller/cache; seen on the real controller"
-_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_TAG = regex(r"\{\{.*?\}\}", re.DOTALL)
 # One input that its name calls a key: the callers compute it.
-_COMPUTED = re.compile(r"\{\{\s*inputs\.parameters\.[-\w]*(?:key|digest|hash|fingerprint)\s*\}\}\Z", re.I)
+_COMPUTED = regex(r"\{\{\s*inputs\.parameters\.[-\w]*(?:key|digest|hash|fingerprint)\s*\}\}\Z", re.I)
 _LABEL = "workflows.argoproj.io/configmap-type"
 
 
@@ -302,7 +303,7 @@ def memo_and_retry(workflow: WorkflowView) -> Iterator[Issue]:
             yield Issue((*callee.path, "memoize"), words, fix=fix, key=True)
 
 
-_OUTPUTS_OF = re.compile(r"(?:tasks|steps)(?:\.|\[['\"])([-\w]+)(?:['\"]\])?\.outputs")
+_OUTPUTS_OF = regex(r"(?:tasks|steps)(?:\.|\[['\"])([-\w]+)(?:['\"]\])?\.outputs")
 
 
 @rule(

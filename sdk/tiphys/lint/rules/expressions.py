@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
 from tiphys.errors import did_you_mean
+from tiphys.lazy import regex
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -96,7 +97,7 @@ _AT_TIMES = frozenset(
     ]
 )
 _WHOLE = ("inputs", "workflow", "steps", "tasks")
-_GROUPS = re.compile(
+_GROUPS = regex(
     r"(inputs|workflow\.outputs)\.(parameters|artifacts)|workflow\.(parameters|labels|annotations|outputs)"
     r"|(steps|tasks)\.[^.]+(\.outputs(\.(parameters|artifacts))?)?"
 )

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from tiphys.lazy import regex
 from tiphys.lint.model import CallView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import Tag, strings, tags_in
 
-_OUTPUTS = re.compile(
+_OUTPUTS = regex(
     r"""(?<![-\w.])(?:steps|tasks)\??(?:\.([-\w]+)|\.?\[\s*['"]([-\w]+)['"]\s*\])\??\.outputs\??\.(?:parameters|result)\b"""
 )
 _ENDED = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted")

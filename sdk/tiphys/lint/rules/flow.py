@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.expr.dependencies import RESERVED, dependencies, syntax_error
 from tiphys.expr.durations import is_loose
+from tiphys.lazy import regex
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Parameter
 
 _SEEN = "seen on the real 4.1.2 controller"
-_SINGLE_EQUALS = re.compile(r"(?<![=!<>~])=(?![=~])")
-_RESULT = re.compile(r"\{\{=?\s*(?:steps|tasks)\.([-\w]+)\.outputs\.result")
-_OUTPUT = re.compile(r"^\{\{\s*(steps|tasks)\.([-\w]+)\.outputs\.parameters\.([-\w]+)\s*\}\}$")
+_SINGLE_EQUALS = regex(r"(?<![=!<>~])=(?![=~])")
+_RESULT = regex(r"\{\{=?\s*(?:steps|tasks)\.([-\w]+)\.outputs\.result")
+_OUTPUT = regex(r"^\{\{\s*(steps|tasks)\.([-\w]+)\.outputs\.parameters\.([-\w]+)\s*\}\}$")
 
 
 def _calls(workflow: WorkflowView) -> Iterator[CallView]:

@@ -10,6 +10,7 @@ from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Path
 from tiphys.argo.selectors import label_key_problem, label_value_problem
 from tiphys.errors import redacted
+from tiphys.lazy import regex
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import TemplateView, WorkflowView
@@ -18,12 +19,10 @@ from tiphys.lint.spelling import runs_out, step_json, template_json
 from tiphys.lint.tags import simple_tags, strings, tags_in
 
 _HERAS = "json.loads(r'''{{inputs.parameters."  # of Hera's inline scripts, whose text no author writes
-_SHELLS = re.compile(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
-_SECRET = re.compile(
-    r"(?:^|[-_.])(password|passwd|secret|token|api[-_]?key|access[-_]?key|credentials?)$", re.I
-)
+_SHELLS = regex(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
+_SECRET = regex(r"(?:^|[-_.])(password|passwd|secret|token|api[-_]?key|access[-_]?key|credentials?)$", re.I)
 _VALUES = ("inputs.parameters.", "steps.", "tasks.", "item", "workflow.parameters.")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
+_NAME = regex(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _NOT_TEXT = (int, float, bool, dict, list)
 
 

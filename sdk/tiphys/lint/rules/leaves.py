@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
+from tiphys.lazy import regex
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _ACTIONS = ("get", "create", "apply", "delete", "replace", "patch")
 _POLICIES = ("Always", "OnError", "OnFailure", "OnTransientError", "")
-_CONTAINER = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
-_METRIC = re.compile(r"[a-zA-Z0-9_]+\Z")
-_VARIABLE = re.compile(r"\{\{.*\}\}", re.DOTALL)
+_CONTAINER = regex(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
+_METRIC = regex(r"[a-zA-Z0-9_]+\Z")
+_VARIABLE = regex(r"\{\{.*\}\}", re.DOTALL)
 
 
 @rule(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.display import DISPLAY_NAME, legal_display_name
 from tiphys.argo.reader import Path
+from tiphys.lazy import regex
 from tiphys.lint.model import KINDS, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import mark_tags
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     Listing = tuple[str, Path, Sequence[Template | DAGTask | Parameter | Artifact], re.Pattern[str]]
 
-_FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
-_PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
+_FIELD = regex(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
+_PARAMETER = regex(r"[-a-zA-Z0-9_]+\Z")
 FIELD_WORDS = (  # Argo's own, for those who search for them
     "name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric character "
     "(e.g. My-name1-2, 123-NAME)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tiphys.lazy import regex
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import is_tag
@@ -12,7 +13,7 @@ from tiphys.lint.tags import is_tag
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateOutputs)"
 _SOURCES = ("path", "jqFilter", "jsonPath", "parameter", "expression")
 _CHOICE = "path, jqFilter, jsonPath, parameter, raw"  # Argo's words
-_NAME = re.compile(r"[-a-zA-Z0-9_]+\Z")
+_NAME = regex(r"[-a-zA-Z0-9_]+\Z")
 
 
 @rule(

@@ -10,15 +10,16 @@ from functools import partial
 from typing import Literal
 
 from tiphys.argo.reader import Path
+from tiphys.lazy import regex
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.depends import ancestors, graph
 from tiphys.lint.manifests import Manifest, resource_objects
 from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
-_SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
-_VERSION = re.compile(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
-_WRITES = re.compile(r"(checkpoint|ckpt|output|out[-_]dir|save|export|log[-_]?dir|model[-_]dir)", re.I)
+_SCALING = regex(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
+_VERSION = regex(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
+_WRITES = regex(r"(checkpoint|ckpt|output|out[-_]dir|save|export|log[-_]?dir|model[-_]dir)", re.I)
 _WORDS: tuple[Literal["command", "args"], ...] = ("command", "args")
 _CATEGORY = "the nine defects of a widely copied example workflow"
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tiphys.argo.operated_kinds import OPERATED
 from tiphys.expr.gotext import atoi
+from tiphys.lazy import regex
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
@@ -20,8 +21,8 @@ _CONDITIONS: tuple[Literal["successCondition", "failureCondition"], ...] = (
     "failureCondition",
 )
 # Objects that need time after they exist.
-_SLOW = re.compile(r"(Deployment|StatefulSet|DaemonSet|ReplicaSet|Pod|Job|JobSet|InferenceService|Workflow)$")
-_UNQUOTED = re.compile(r"^\s*(?:-\s+)?[\w./-]+:\s+(\{\{[^}]*\}\}[^\s\"'#]*)\s*(?:#.*)?$")
+_SLOW = regex(r"(Deployment|StatefulSet|DaemonSet|ReplicaSet|Pod|Job|JobSet|InferenceService|Workflow)$")
+_UNQUOTED = regex(r"^\s*(?:-\s+)?[\w./-]+:\s+(\{\{[^}]*\}\}[^\s\"'#]*)\s*(?:#.*)?$")
 
 
 @rule(

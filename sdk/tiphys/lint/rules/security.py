@@ -5,12 +5,12 @@ Pods are looked at wherever they are written: in templates, in manifests, and in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tiphys.argo.reader import Path, scan_text
 from tiphys.argo.spec import containers
+from tiphys.lazy import regex
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -33,7 +33,7 @@ _ADDED = {
     "SYS_CHROOT",
 }
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
-_OUTPUT = re.compile(
+_OUTPUT = regex(
     r"\{\{\s*((?:steps|tasks)\.[-\w]+\.outputs\.(?:result|parameters\.[-\w]+)|item(?:\.[-\w]+)?)\s*\}\}"
 )
 

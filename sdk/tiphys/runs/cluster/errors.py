@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 
 from tiphys.errors import ClusterError, did_you_mean
+from tiphys.lazy import regex
 
 __all__ = ["WaitTimeout", "from_answer", "message_of", "not_found", "unreachable"]
 
@@ -88,7 +89,7 @@ def message_of(text: str) -> str:
     return text[:500]
 
 
-_FORBIDDEN = re.compile(
+_FORBIDDEN = regex(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"'
     r' in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'

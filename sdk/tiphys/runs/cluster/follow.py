@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from tiphys.argo.nodes import origin
 from tiphys.argo.operated_kinds import OPERATED
 from tiphys.argo.spec import set_containers
 from tiphys.errors import ClusterError, RefusedError
+from tiphys.lazy import regex
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 
-_WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
-_INDEXED = re.compile(r"^(?P<job>.+)-(?P<replica>worker-0-\d+)-[a-z0-9]{5}$")  # a pod of a JobSet
+_WORKER = regex(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
+_INDEXED = regex(r"^(?P<job>.+)-(?P<replica>worker-0-\d+)-[a-z0-9]{5}$")  # a pod of a JobSet
 # of the containers that kinds of jobs must have, or have when we write them
 _MAIN = {kind: each.container for kind, each in OPERATED.items()} | {
     "JobSet": "tensorflow", "MPIJob": "mpi", "RayJob": "ray", "TrainJob": "node"
 }  # fmt: skip
-_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
-_EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
+_TIME = regex(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+_EXECUTOR = regex(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
 
 def is_executor(text: str) -> bool:

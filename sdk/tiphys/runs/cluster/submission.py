@@ -91,7 +91,7 @@ def _documents(source: object) -> list[object]:
         text = os.fspath(source)
         if "\n" in text or text.lstrip().startswith("{") or text.endswith((".yaml", ".yml", ".json")):
             return [copy.deepcopy(document.data) for document in read(text)]
-    from tiphys.compiler import to_yaml
+    from tiphys.compiler.compile import to_yaml
 
     return [document.data for document in read(to_yaml(source))]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tiphys.argo.memo import parts_of, too_old
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
+from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs, Template
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Memo", "MemoError"]
 
-_KEY = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+_KEY = regex(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 
 
 class MemoError(Exception):
     """The memo cannot be used; the text is Argo's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Memo:
     """A substituted ``memoize``. ``at``: when it was, in seconds since the epoch. An entry is as old as it was then: a
     ``maxAge`` may tell the age of the run."""

@@ -20,6 +20,7 @@ from tiphys.engine.machine.state import DEADLINE_PASSED
 from tiphys.expr.durations import parse_named
 from tiphys.expr.gotext import atoi, atoi_problem
 from tiphys.expr.tags import Layers, substitute
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Template
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DEADLINE", "PodBody", "active_seconds", "result_users"]
 
 DEADLINE = "Pod was active on the node longer than the specified deadline"
-_RESULT = re.compile(
-    r"(?:steps|tasks)(?:\.([\w-]+)|\[\s*'([\w-]+)'\s*\]|\[\s*\"([\w-]+)\"\s*\])\.outputs\.result"
-)
+_RESULT = regex(r"(?:steps|tasks)(?:\.([\w-]+)|\[\s*'([\w-]+)'\s*\]|\[\s*\"([\w-]+)\"\s*\])\.outputs\.result")
 
 
 def result_users(template: Template) -> frozenset[str]:

@@ -15,6 +15,7 @@ from tiphys.expr.durations import parse_named, round_to_text
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.gotext import atoi
 from tiphys.expr.tags import Layers, environment
+from tiphys.lazy import regex
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, NodeFlag, RetryStrategy
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Retrying"]
 
-_TRANSIENT = re.compile(
+_TRANSIENT = regex(
     r"transient|TLS handshake timeout|i/o timeout|connection (refused|reset by peer)|etcdserver: request timed out",
     re.IGNORECASE,
 )
