@@ -99,13 +99,15 @@ def _all(project: Project, chosen: list[Rule], beside: bool) -> Iterator[Finding
     for entry in chosen:
         all_rules.setdefault(entry.scope, []).append(entry)
     words = {entry.needs for entry in chosen}  # several rules need the same one
+    for_words: dict[frozenset[str], dict[str, list[Rule]]] = {}  # many workflows have the same ones
     for workflow in project.workflows:
         text = workflow.document.text
-        there = {word for word in words if word in text} if text else words
-        by_scope = {
-            scope: [entry for entry in entries if entry.needs in there]
-            for scope, entries in all_rules.items()
-        }
+        there = frozenset([word for word in words if word in text] if text else words)
+        if (by_scope := for_words.get(there)) is None:
+            by_scope = for_words[there] = {
+                scope: [entry for entry in entries if entry.needs in there]
+                for scope, entries in all_rules.items()
+            }
         for entry in by_scope.get("workflow", ()):
             for issue in entry.check(workflow):
                 yield _finding(entry, issue, workflow)

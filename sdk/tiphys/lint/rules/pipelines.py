@@ -20,6 +20,7 @@ from tiphys.lint.registry import Issue, rule
 _SCALING = regex(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
 _VERSION = regex(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
 _WRITES = regex(r"(checkpoint|ckpt|output|out[-_]dir|save|export|log[-_]?dir|model[-_]dir)", re.I)
+_QUOTES = ("'", '"', "\\'", '\\"')
 _WORDS: tuple[Literal["command", "args"], ...] = ("command", "args")
 _CATEGORY = "the nine defects of a widely copied example workflow"
 
@@ -45,9 +46,7 @@ def unused_output(workflow: WorkflowView) -> Iterator[Issue]:
             name = item.get("name", "")
             if item.get("globalName") or not name:
                 continue
-            if not re.search(
-                rf"outputs\.parameters(?:\.{re.escape(name)}(?![-\w])|\[\\?['\"]{re.escape(name)})", text
-            ):
+            if not _mentions(text, "outputs.parameters", name, whole=False):
                 if "outputs.parameters}}" in text or "memoize" in template.data:
                     continue
                 words = f"{template.label}: the output {name!r} is not used"
@@ -282,11 +281,22 @@ def _spec_text(workflow: WorkflowView) -> str:
     return str(workflow.cache["spec text"])
 
 
-def _mentions(text: str, family: str, name: str) -> bool:
-    word = re.escape(name)
-    return (
-        re.search(rf"{re.escape(family)}(?:\.{word}(?![-\w])|\[\\?['\"]{word}\\?['\"]\])", text) is not None
-    )
+def _mentions(text: str, family: str, name: str, *, whole: bool = True) -> bool:
+    """Whether JSON has ``family.name``, or ``family['name']`` (not ``whole``: one that begins so).
+
+    A pattern for each name would take longer to compile than all the rest of these rules.
+    """
+    dotted = f"{family}.{name}"
+    at = text.find(dotted)
+    while at >= 0:
+        following = text[at + len(dotted) : at + len(dotted) + 1]
+        if not following.isalnum() and following not in ("-", "_"):
+            return True
+        at = text.find(dotted, at + 1)
+    if f"{family}[" not in text:
+        return False
+    ends = [f"{quote}]" for quote in _QUOTES] if whole else [""]
+    return any(f"{family}[{quote}{name}{end}" in text for quote in _QUOTES for end in ends)
 
 
 def _literals(template: TemplateView) -> Iterator[tuple[Callable[[str, str], Issue], str]]:
