@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_other_sources_are_linted(fol
 
 
 def test_who_stands_alone(folder: Path) -> None:
-    show = "print(*sorted(alone.lint_alone(sys.argv[2:], '4.1')))\nsys.exit()"
+    show = "print(*sorted(alone.lint_shared(sys.argv[2:], '4.1').alone))\nsys.exit()"
     names = sorted(path.name for path in folder.glob("*-0.yaml"))
     assert lint(folder, 4, *names, before=show)[1].split() == [
         f"{name}-0.yaml" for name in ("a-typo", "b-ignored", "c-two", "s-json")
@@ -136,6 +136,23 @@ def test_who_stands_alone(folder: Path) -> None:
     assert (
         lint(folder, 4, *names, names[0], before=show)[1].split() == []
     )  # twice: the second is another object
+
+
+_FIRST = ("a-typo", "m-memo", "f-shared", "n-map", "s-json", "k-one-way", "l-other-way", "i-semaphore")
+WORDED = [f"{name}-{number}.yaml" for number in (1, 0) for name in _FIRST]
+
+
+def test_what_is_no_file_s_own_business_is_found_meanwhile(folder: Path) -> None:
+    """Where all that cannot be alone has a word that says so, it is linted once, by who waits for the others."""
+    show = "print(len(alone.lint_shared(sys.argv[2:], '4.1').together or ()))\nsys.exit()"
+    assert int(lint(folder, 2, *WORDED, before=show)[1]) > 4
+    assert int(lint(folder, 2, *WORDED, "d-calls-0.yaml", before=show)[1]) == 0
+    for arguments in (
+        (*WORDED, "--format", "json"),
+        (*WORDED, "d-calls-0.yaml"),
+        ("missing.yaml", *WORDED),
+    ):
+        assert lint(folder, 2, *arguments) == lint(folder, 1, *arguments)
 
 
 def test_what_goes_wrong_is_told_as_ever(folder: Path) -> None:

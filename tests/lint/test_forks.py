@@ -9,30 +9,37 @@ import threading
 
 from tiphys.lint.forks import forks_for
 
+HEAD = """
+import os, signal
+from tiphys.lint.forks import by_forks, forks_for
+
+def answers(*given):
+    with by_forks(*given) as found:
+        return list(found)
+
+"""
+
 
 def ask(code: str) -> str:
-    code = f"import os, signal\nfrom tiphys.lint.forks import by_forks, forks_for\n{code}"
+    code = f"{HEAD}{code}"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 
 def test_the_order_is_that_of_the_numbers() -> None:
-    assert ask("print(list(by_forks(lambda number: number**2, 10, 3)))").strip() == str(
-        [n**2 for n in range(10)]
-    )
-    assert ask("print(len({*by_forks(lambda number: os.getpid(), 10, 3)} - {os.getpid()}))").strip() == "3"
+    assert ask("print(answers(lambda number: number**2, 10, 3))").strip() == str([n**2 for n in range(10)])
+    assert ask("print(len({*answers(lambda number: os.getpid(), 10, 3)} - {os.getpid()}))").strip() == "3"
 
 
 def test_large_answers_come_whole() -> None:
-    assert ask("print(sum(map(len, by_forks(lambda number: 'x' * 300_000, 9, 2))))").strip() == "2700000"
+    assert ask("print(sum(map(len, answers(lambda number: 'x' * 300_000, 9, 2))))").strip() == "2700000"
 
 
 def test_who_stops_asking_leaves_none_behind() -> None:
     code = """
-answers = by_forks(lambda number: os.getpid() if number < 2 else signal.pause(), 9, 2)
-forks = [next(answers), next(answers)]
-answers.close()
+with by_forks(lambda number: os.getpid() if number < 2 else signal.pause(), 9, 2) as found:
+    forks = [next(found), next(found)]
 for fork in forks:
     try:
         os.kill(fork, 0)
@@ -42,6 +49,16 @@ for fork in forks:
     assert ask(code).split() == ["gone", "gone"]
 
 
+def test_they_begin_before_anybody_asks() -> None:
+    code = """
+reading, writing = os.pipe()
+with by_forks(lambda number: os.write(writing, b"x"), 2, 2) as found:
+    os.read(reading, 1)
+    print(len(list(found)))
+"""
+    assert ask(code).strip() == "2"
+
+
 def test_they_end_when_who_began_them_is_killed() -> None:
     code = """
 import os, signal
@@ -49,9 +66,9 @@ from tiphys.lint.forks import by_forks
 def work(number):
     os.write(1, b"begun\\n")
     return "x" * 1_000_000
-answers = by_forks(work, 100, 3)
-next(answers)
-signal.pause()
+with by_forks(work, 100, 3) as found:
+    next(found)
+    signal.pause()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -65,7 +82,7 @@ def test_one_that_fails_says_what_became_of_it() -> None:
 from tiphys.errors import RunError
 for work in (lambda number: 1 / number, lambda number: os._exit(3)):
     try:
-        print(list(by_forks(work, 2, 2)))
+        print(answers(work, 2, 2))
     except RunError as error:
         print(error.code, error.message)
 """
@@ -118,7 +135,7 @@ def fork():
 
 os.fork = fork
 try:
-    list(by_forks(lambda number: signal.pause(), 9, 3))
+    answers(lambda number: signal.pause(), 9, 3)
 except KeyboardInterrupt:
     print("interrupted")
 for process in made:
@@ -134,5 +151,5 @@ assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_forks_are_interrupted_as_others_are() -> None:
-    code = "print(list(by_forks(lambda number: len(signal.pthread_sigmask(signal.SIG_BLOCK, [])), 3, 3)))"
+    code = "print(answers(lambda number: len(signal.pthread_sigmask(signal.SIG_BLOCK, [])), 3, 3))"
     assert ask(code).strip() == "[0, 0, 0]"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
-from tiphys.argo.reader import scan_text, text_of
+from tiphys.argo.reader import Document, scan_text, text_of
 from tiphys.argo.version import Argo
 from tiphys.garbage import never_collected
 from tiphys.lint.finding import Finding
@@ -12,20 +13,30 @@ from tiphys.lint.linter import lint_documents
 from tiphys.lint.model import ARGO_KINDS, REFERRED
 from tiphys.lint.registry import catalogue
 
-__all__ = ["lint_alone"]
+__all__ = ["Shared", "lint_shared"]
 
 
-def lint_alone(files: Sequence[str], argo: Argo) -> dict[str, list[Finding]]:
-    """What is found in those of the files that hold something to lint and have nothing to do with any other.
+class Shared(NamedTuple):
+    """What came of files that were shared out. ``alone``: what is found in those that hold something to lint and have
+    nothing to do with any other. ``read``: the documents of others, by their files. ``together``: what is found in
+    these; None where there are more that are not alone."""
 
-    The others are left to who asks; so is what goes wrong here, which goes wrong there again, and is told as ever.
+    alone: Mapping[str, list[Finding]] = {}
+    read: Mapping[str, list[Document]] = {}
+    together: list[Finding] | None = None
+
+
+def lint_shared(files: Sequence[str], argo: Argo) -> Shared:
+    """Lint what can be linted alone in forks of this process, and here meanwhile what a word in it says that it cannot.
+
+    What is left is for who asks; so is what goes wrong here, which goes wrong there again, and is told as ever.
     """
     from tiphys.lint.forks import by_forks, forks_for
 
     twice = len(set(files)) < len(files)
     forks = 1 if twice else forks_for(len(files))
     if forks == 1:
-        return {}
+        return Shared()
 
     words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
 
@@ -33,8 +44,27 @@ def lint_alone(files: Sequence[str], argo: Argo) -> dict[str, list[Finding]]:
         with never_collected():
             return _alone(files[number], argo, words)
 
-    found = by_forks(work, len(files), forks)
-    return {file: each for file, each in zip(files, found, strict=True) if each is not None}
+    with by_forks(work, len(files), forks) as found:
+        read, together = _others(files, argo, words)
+        alone = {file: each for file, each in zip(files, found, strict=True) if each is not None}
+    if not alone or len(alone) + len(read) < len(files):
+        together = None
+    return Shared(alone, read, together)
+
+
+def _others(
+    files: Sequence[str], argo: Argo, words: Collection[str]
+) -> tuple[dict[str, list[Document]], list[Finding] | None]:
+    """The documents of the files that have one of the words, and what is found in them if these are all others."""
+    read: dict[str, list[Document]] = {}
+    try:
+        for file in files:
+            text = text_of(file)
+            if any(word in text for word in words):
+                read[file] = list(scan_text(text, file=file))
+        return read, lint_documents([item for each in read.values() for item in each], argo=argo, beside=True)
+    except Exception:  # noqa: BLE001 - see lint_shared
+        return read, None
 
 
 def _alone(file: str, argo: Argo, words: Collection[str]) -> list[Finding] | None:
@@ -49,5 +79,5 @@ def _alone(file: str, argo: Argo, words: Collection[str]) -> list[Finding] | Non
         if kinds.isdisjoint(ARGO_KINDS) or not kinds.isdisjoint(REFERRED):
             return None
         return lint_documents(documents, argo=argo, part=True)
-    except Exception:  # noqa: BLE001 - an ElsewhereError, or what goes wrong: see lint_alone
+    except Exception:  # noqa: BLE001 - an ElsewhereError, or what goes wrong: see lint_shared
         return None

@@ -11,7 +11,7 @@ from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.garbage import never_collected
-from tiphys.lint.alone import lint_alone
+from tiphys.lint.alone import Shared, lint_shared
 from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, is_path, lint_documents
@@ -77,9 +77,10 @@ class _Found(NamedTuple):
 
 
 def _found(sources: Sequence[object], fix: bool, argo: Argo, err: TextIO) -> _Found:
-    alone: dict[str, list[Finding]] = {}
+    shared = Shared()
     if not fix and all(is_path(source) for source in sources):
-        alone = lint_alone([file for source in sources for file in files_below(str(source))], argo)
+        shared = lint_shared([file for source in sources for file in files_below(str(source))], argo)
+    alone = shared.alone
     documents: list[Document] = []
     files: list[str] = []  # where some were linted alone, in the order of the findings
     failed = False
@@ -89,14 +90,17 @@ def _found(sources: Sequence[object], fix: bool, argo: Argo, err: TextIO) -> _Fo
         try:
             if fix and isinstance(source, str | PathLike):
                 repaired += sum(_repair(path) for path in files_below(str(source)))
-            documents += documents_of(source, label, but=alone)
+            documents += documents_of(source, label, but=alone, read=shared.read)
             files += files_below(str(source)) if alone else []
         except TiphysError as error:
             failed = True
             err.write(f"{error}\n")
     every = {file: alone.get(file, []) for file in files}
     done = len(every.keys() & alone.keys())
-    findings = lint_documents(documents, argo=argo, beside=done > 0)
+    if failed or shared.together is None:
+        findings = lint_documents(documents, argo=argo, beside=done > 0)
+    else:
+        findings = shared.together
     if done:
         for item in findings:
             every[item.file].append(item)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from tiphys.errors import RunError
 
@@ -26,10 +27,12 @@ def forks_for(count: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), count // _LEAST))
 
 
-def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[T]:
-    """``work(0)``, ``work(1)``, … up to ``count``, in this order, done by so many forks.
+@contextlib.contextmanager
+def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[Iterator[T]]:
+    """``work(0)``, ``work(1)``, … up to ``count``, in this order, done by so many forks, which begin at once. However
+    the block ends, they end with it.
 
-    Raises RunError TIP305 where a fork ends before its work is done. However this ends, they end with it.
+    What it gives raises RunError TIP305 where a fork ends before its work is done.
     """
     begun: list[tuple[int, BinaryIO]] = []
     try:
@@ -40,19 +43,23 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[T]:
                 begun.append(_fork(work, range(first, count, forks), begun, before))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in range(count):
-            process, stream = begun[number % forks]
-            try:
-                found: T = pickle.load(stream)
-            except (EOFError, pickle.UnpicklingError) as error:
-                raise _broken(process) from error
-            yield found
+        yield _told(begun, count)
     finally:
         for process, stream in begun:
             stream.close()
             os.kill(process, signal.SIGKILL)  # who has ended already takes no notice
         for process, _ in begun:
             os.waitpid(process, 0)
+
+
+def _told(begun: Sequence[tuple[int, BinaryIO]], count: int) -> Iterator[Any]:
+    for number in range(count):
+        process, stream = begun[number % len(begun)]
+        try:
+            found = pickle.load(stream)
+        except (EOFError, pickle.UnpicklingError) as error:
+            raise _broken(process) from error
+        yield found
 
 
 def _fork(

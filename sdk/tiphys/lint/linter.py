@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeGuard
 
 from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
@@ -48,7 +50,7 @@ def lint_documents(
         silent = _comments(documents)
         project = load(documents, argo, part)
         try:
-            found = _lint(project, list(catalogue.values()), beside)
+            found = _lint(project, _every(), beside)
         finally:
             project.close()
         return [item for item in found if not silenced(item, silent.get(item.file, []))]
@@ -59,13 +61,43 @@ def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Proje
     (L111), whatever comments ask to ignore."""
     with never_collected():
         project = load(documents, argo)
-        found = _lint(
-            project, [entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED]
-        )
+        found = _lint(project, _argos())
         return project, [item for item in found if item.argo or item.code == _DROPPED]
 
 
-def _lint(project: Project, chosen: list[Rule], beside: bool = False) -> list[Finding]:
+class _Chosen:
+    """The rules that documents are held to, by their scope."""
+
+    def __init__(self, chosen: Iterable[Rule]) -> None:
+        self.by_scope: dict[str, list[Rule]] = {}
+        for entry in chosen:
+            self.by_scope.setdefault(entry.scope, []).append(entry)
+        # several rules need the same word, and many texts have the same ones
+        self._words = {entry.needs for rules in self.by_scope.values() for entry in rules}
+        self._for: dict[frozenset[str], dict[str, list[Rule]]] = {}
+
+    def of(self, text: str) -> Mapping[str, Sequence[Rule]]:
+        """Those that the text may break."""
+        there = frozenset([word for word in self._words if word in text])
+        if (found := self._for.get(there)) is None:
+            found = self._for[there] = {
+                scope: [entry for entry in entries if entry.needs in there]
+                for scope, entries in self.by_scope.items()
+            }
+        return found
+
+
+@functools.cache
+def _every() -> _Chosen:
+    return _Chosen(catalogue.values())
+
+
+@functools.cache
+def _argos() -> _Chosen:
+    return _Chosen(entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED)
+
+
+def _lint(project: Project, chosen: _Chosen, beside: bool = False) -> list[Finding]:
     """What the chosen rules find, each thing once, in the order of the text."""
     found: dict[tuple[object, ...], Finding] = {}
     for finding in _all(project, chosen, beside):
@@ -89,25 +121,15 @@ def _comments(documents: list[Document]) -> dict[str, list[Comment]]:
     return found
 
 
-def _all(project: Project, chosen: list[Rule], beside: bool) -> Iterator[Finding]:
+def _all(project: Project, chosen: _Chosen, beside: bool) -> Iterator[Finding]:
     for document in project.documents:
         yield from _reading(document)
         yield from _ignores(document)
     if not project.part:
         yield from _empty_files(project, beside or bool(project.workflows))
-    all_rules: dict[str, list[Rule]] = {}
-    for entry in chosen:
-        all_rules.setdefault(entry.scope, []).append(entry)
-    words = {entry.needs for entry in chosen}  # several rules need the same one
-    for_words: dict[frozenset[str], dict[str, list[Rule]]] = {}  # many workflows have the same ones
     for workflow in project.workflows:
         text = workflow.document.text
-        there = frozenset([word for word in words if word in text] if text else words)
-        if (by_scope := for_words.get(there)) is None:
-            by_scope = for_words[there] = {
-                scope: [entry for entry in entries if entry.needs in there]
-                for scope, entries in all_rules.items()
-            }
+        by_scope = chosen.of(text) if text else chosen.by_scope
         for entry in by_scope.get("workflow", ()):
             for issue in entry.check(workflow):
                 yield _finding(entry, issue, workflow)
@@ -123,7 +145,7 @@ def _all(project: Project, chosen: list[Rule], beside: bool) -> Iterator[Finding
                     for entry in by_scope.get("manifest", ()):
                         for issue in entry.check(manifest):
                             yield _finding(entry, issue, workflow)
-    for entry in () if project.part else all_rules.get("project", ()):
+    for entry in () if project.part else chosen.by_scope.get("project", ()):
         for issue in entry.check(project):
             yield _finding(entry, issue, None)
 
@@ -251,12 +273,18 @@ def _empty_files(project: Project, others: bool) -> Iterator[Finding]:
         )
 
 
-def documents_of(source: object, file: str = "", but: Container[str] = ()) -> list[Document]:
-    """The documents of a path, a folder, a text, a mapping or a Hera workflow; those of the files ``but`` left out."""
+def documents_of(
+    source: object,
+    file: str = "",
+    but: Container[str] = (),
+    read: Mapping[str, list[Document]] = MappingProxyType({}),
+) -> list[Document]:
+    """The documents of a path, a folder, a text, a mapping or a Hera workflow; those of the files ``but`` left out, and
+    those of others as they were ``read`` before."""
     if isinstance(source, Mapping):
         return [Document(dict(source), None, file=file or "<mapping>")]
     if is_path(source):
-        return _from_path(os.fspath(source), but)
+        return _from_path(os.fspath(source), but, read)
     if isinstance(source, str):
         return list(scan_text(source, file=file or "<text>"))
     if hasattr(source, "to_dict") or hasattr(source, "build"):
@@ -277,10 +305,10 @@ def is_path(source: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(source, os.PathLike)
 
 
-def _from_path(path: str, but: Container[str]) -> list[Document]:
+def _from_path(path: str, but: Container[str], read: Mapping[str, list[Document]]) -> list[Document]:
     with never_collected():
         files = [file for file in files_below(path) if file not in but]
-        return [item for file in files for item in scan_text(text_of(file), file=file)]
+        return [item for file in files for item in read.get(file) or scan_text(text_of(file), file=file)]
 
 
 def files_below(path: str) -> list[str]:
