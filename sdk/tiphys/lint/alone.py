@@ -31,10 +31,11 @@ def lint_shared(files: Sequence[str], argo: Argo) -> Shared:
 
     What is left is for who asks; so is what goes wrong here, which goes wrong there again, and is told as ever.
     """
+    if len(files) == 1 or len(set(files)) < len(files):
+        return Shared()
     from tiphys.lint.forks import by_forks, forks_for
 
-    twice = len(set(files)) < len(files)
-    forks = 1 if twice else forks_for(len(files))
+    forks = forks_for(len(files))
     if forks == 1:
         return Shared()
 
