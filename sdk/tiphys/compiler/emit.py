@@ -195,14 +195,14 @@ def _mapping(
                 lines.append(f"{prefix}{name}: {_block(value, deeper)}")
             else:
                 lines.append(f"{prefix}{name}: {_plain_cache.get(value) or _string(value)}")
-        elif isinstance(value, Mapping):
+        elif type(value) is dict or isinstance(value, Mapping):
             if value:
                 lines.append(f"{prefix}{name}:")
                 text = typed and (key in _TEXT_MAPS or (key == "data" and "apiVersion" in mapping))
                 _mapping(value, deeper, lines, typed and key not in _FREE, "", text)
             else:
                 lines.append(f"{prefix}{name}: {{}}")
-        elif isinstance(value, (list, tuple)):
+        elif type(value) is list or isinstance(value, (list, tuple)):
             if value:
                 lines.append(f"{prefix}{name}:")
                 _sequence(value, indent, lines, typed and key not in _FREE, typed and key in _TEXT_LISTS)
@@ -227,7 +227,7 @@ def _sequence(items: Iterable[object], indent: str, lines: list[str], typed: boo
     deeper = indent + "  "
     dash = indent + "- "
     for item in items:
-        if isinstance(item, Mapping) and item:
+        if item and (type(item) is dict or isinstance(item, Mapping)):
             _mapping(item, deeper, lines, typed, dash)
         elif isinstance(item, (list, tuple)) and item:
             lines.append(f"{indent}-")
