@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
+
+import pytest
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners.keeper import begun_ahead, start_keeper
@@ -17,12 +20,12 @@ def children() -> set[int]:
     }
 
 
-def status(tmp_path: Path) -> int | None:
+def status(tmp_path: Path, words: str = "exit 7") -> int | None:
     """The exit code of a program that a spawner started."""
     loop = Loop()
-    spawner = Spawner(loop)
+    spawner = Spawner(loop, tmp_path)
     over: list[Process] = []
-    spawner.spawn(Launch("/bin/sh", ["sh", "-c", "exit 7"], {}, "/", str(tmp_path / "log")), over.append)
+    spawner.spawn(Launch("/bin/sh", ["sh", "-c", words], {}, "/", str(tmp_path / "log")), over.append)
     while not over:
         loop.step()
     spawner.close()
@@ -63,3 +66,11 @@ def test_one_that_was_killed_meanwhile_is_replaced(tmp_path: Path) -> None:
         os.waitid(os.P_PID, begun, os.WEXITED | os.WNOWAIT)
         assert status(tmp_path) == 7
     assert children() == before
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_what_it_keeps_is_not_handed_to_what_it_starts(tmp_path: Path, ahead: bool) -> None:
+    with begun_ahead() if ahead else contextlib.nullcontext():
+        look = "for each in $(seq 0 40); do [ ! -e /proc/$$/fd/$each ] || echo $each; done"
+        assert status(tmp_path, look) == 0
+    assert (tmp_path / "log").read_text().split() == ["0", "1", "2"]

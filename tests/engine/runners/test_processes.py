@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -54,3 +56,29 @@ def test_one_that_is_just_being_executed_is_waited_for(monkeypatch: pytest.Monke
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x01", b"\x40\0\0\0half", b"\x04\0\0\0none"])
+def test_an_engine_that_goes_without_a_whole_word_wants_nothing(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with ours:
+            ours.sendall(sent)
+        assert _processes.begin(theirs) is None
+
+
+def test_what_an_engine_wants_kept_comes_with_its_descriptors(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    folder = os.open(tmp_path, os.O_PATH)
+    told = marshal.dumps(("token", 1.5, ["folder"]))
+    with ours, theirs:
+        socket.send_fds(ours, [len(told).to_bytes(4, "little") + told], [folder])
+        ours.sendall(b"more")
+        wanted = _processes.begin(theirs)
+        assert wanted is not None
+        token, grace, kept = wanted
+        assert (token, grace, theirs.recv(9)) == ("token", 1.5, b"more")
+        assert os.readlink(f"/proc/self/fd/{kept['folder']}") == str(tmp_path)
+        assert not os.get_inheritable(kept["folder"])
+    os.close(kept["folder"])
+    os.close(folder)

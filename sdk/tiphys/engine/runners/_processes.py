@@ -139,9 +139,11 @@ def inside(pid: int) -> list[int]:
 
 
 def begin(sock: socket.socket) -> tuple[str, float, dict[str, int]] | None:
-    """What the engine wants kept: token, grace and descriptors; None when it has gone without a word."""
-    with contextlib.suppress(OSError):
-        data, descriptors, _, _ = socket.recv_fds(sock, 4, 3, socket.MSG_CMSG_CLOEXEC | socket.MSG_WAITALL)
+    """What the engine wants kept: token, grace and descriptors; None when it has gone without a whole word."""
+    with contextlib.suppress(OSError, EOFError, ValueError):
+        data, descriptors, _, _ = socket.recv_fds(sock, 4, 3)
+        for each in descriptors:  # Python 3.11 heeds no flags there
+            os.set_inheritable(each, False)
         if len(data) == 4:
             size = struct.unpack("<I", data)[0]
             token, grace, names = marshal.loads(sock.recv(size, socket.MSG_WAITALL))

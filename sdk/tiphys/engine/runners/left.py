@@ -350,7 +350,9 @@ def find(folder: Path) -> WaitingKeeper | None:
         return None
     descriptors: list[int] = []
     try:
-        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
+        for each in descriptors:
+            os.set_inheritable(each, False)
         if not said:
             raise EOFError
         _send(sock, "adopt")
