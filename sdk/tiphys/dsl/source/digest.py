@@ -191,7 +191,6 @@ class _Collected:
         self._program = OwnModules()
         self._texts: dict[tuple[str, str], str] = {}
         self._found = Found()
-        self._places: dict[Hidden, str] = {}
         self._modules: dict[str, Module] = {}
 
     def code(self) -> StepCode:
@@ -205,7 +204,7 @@ class _Collected:
                 name = os.path.relpath(inner, base)
                 self.add("", f"file {name}", f"{name}={file_digest(Path(inner))}")
         hidden = {h: None for h in self._found.hidden}
-        return StepCode(self._digest(), tuple((self._places.get(h, self._base), h) for h in hidden))
+        return StepCode(self._digest(), tuple((self._found.places.get(h, self._base), h) for h in hidden))
 
     def _submodules(self) -> None:
         """Modules of packages that the code names as attributes of these: whoever imports one makes it such."""
@@ -231,8 +230,7 @@ class _Collected:
     def look(self, module: Module, node: ast.AST, *, whole: bool, runs: bool = False) -> list[Import]:
         """Take what ``node`` depends on besides code; gives the imports of what it names by constants."""
         seen = look(module, node, whole=whole, runs=runs)
-        for hidden in (*seen.hidden, *(given.hidden for given in seen.passes)):
-            self._places[hidden] = module.path
+        self._found.places.update(dict.fromkeys(seen.hidden, module.path))
         self._found.hidden += seen.hidden
         self._found.written |= seen.written
         self._found.files += seen.files

@@ -11,9 +11,9 @@ import ast
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tiphys.dsl.source.statements import is_main
 from tiphys.dsl.source.tree import children
@@ -84,6 +84,8 @@ class Found:
     readers: set[tuple[str, str]] = field(default_factory=set)
     """(function, parameter) of those that read the file that they are given."""
     passes: list[Pass] = field(default_factory=list)
+    places: dict[Hidden, str] = field(default_factory=dict)
+    """The paths of the modules that something hidden is in."""
 
     def settle(self) -> None:
         """Find who reads a file by way of a function that is given its path."""
@@ -98,20 +100,22 @@ class Found:
             if not given.giver and (given.function, given.parameter) in self.readers:
                 if given.file:
                     self.files.append(given.file)
-                else:
-                    self.hidden.append(given.hidden)
+                elif given.hidden is not None:
+                    self.hidden.append(hidden := given.hidden())
+                    self.places[hidden] = given.place
         self.hidden = [hidden for hidden in self.hidden if not hidden.path or hidden.path not in self.written]
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """A call that gives ``function`` a path: its own parameter (``giver``), or one that is written in the code."""
+class Pass(NamedTuple):
+    """A call that gives ``function`` a path: its own parameter (``giver``), or one that is written in the code, which
+    leads to a ``file`` or is ``hidden`` in the module at ``place``; what that is called is asked of few."""
 
     function: str
     parameter: str
-    giver: tuple[str, str] | None
-    hidden: Hidden
+    giver: tuple[str, str] | None = None
     file: str = ""
+    hidden: Callable[[], Hidden] | None = None
+    place: str = ""
 
 
 def look(module: Module, node: ast.AST, *, whole: bool, runs: bool = True) -> Found:
@@ -152,14 +156,16 @@ class _Looker:
             self._subscript(node, scopes)
         elif isinstance(node, (ast.DictComp, ast.Dict, ast.For, ast.comprehension)) and not scopes:
             self._environment_whole(node)
+        called = node.func if isinstance(node, ast.Call) else None
         for child in children(node):
-            if not (isinstance(node, ast.Call) and child is node.func):
+            if isinstance(child, (ast.Name, ast.Attribute)) and child is not called:
                 self._handed_on(child, scopes)
-            self.visit(child, scopes)
+            if not isinstance(child, ast.Name):  # nothing is below one
+                self.visit(child, scopes)
 
-    def _handed_on(self, node: ast.AST, scopes: list[FunctionScope]) -> None:
+    def _handed_on(self, node: ast.Name | ast.Attribute, scopes: list[FunctionScope]) -> None:
         """A function that reads or imports, as a value: whoever is given it calls it with what nobody knows."""
-        if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
+        if not isinstance(node.ctx, ast.Load):
             return
         name = self._paths.dotted(node, scopes)
         if name in _IMPORTERS or name in _UNKNOWN_MODULES:
@@ -194,16 +200,9 @@ class _Looker:
         for default in (*arguments.defaults, *arguments.kw_defaults, *getattr(node, "decorator_list", [])):
             if default is not None:
                 self.visit(default, scopes)
-        body = node.body if isinstance(node.body, list) else [node.body]
-        parameters = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-        scope = FunctionScope(assigned(body), getattr(node, "name", ""), tuple(a.arg for a in parameters))
-        for argument in parameters:
-            scope.names.setdefault(argument.arg, []).append(None)
-        for extra in (arguments.vararg, arguments.kwarg):
-            if extra is not None:
-                scope.names.setdefault(extra.arg, []).append(None)
-        for inner in body:
-            self.visit(inner, [*scopes, scope])
+        within = [*scopes, _scope(node)]
+        for inner in node.body if isinstance(node.body, list) else [node.body]:
+            self.visit(inner, within)
 
     # -- what it meets ----------------------------------------------------------------------------------------
 
@@ -301,10 +300,12 @@ class _Looker:
             hidden, file = self._file(node, path, scopes)
             if file:
                 self.found.files.append(file)
-            elif hidden:
-                self.found.hidden.append(hidden)
+            elif hidden is not None:
+                self.found.hidden.append(hidden())
 
-    def _file(self, node: ast.Call, path: ast.expr, scopes: list[FunctionScope]) -> tuple[Hidden | None, str]:
+    def _file(
+        self, node: ast.Call, path: ast.expr, scopes: list[FunctionScope]
+    ) -> tuple[Callable[[], Hidden] | None, str]:
         """What a path that is written in the code leads to: hidden, a file that is there, or neither."""
         text, start = self._paths.text(path, scopes), self._paths.start(path, scopes) or ""
         own = os.path.dirname(self._module.path) + os.sep
@@ -312,8 +313,7 @@ class _Looker:
             return None, os.path.normpath(text)
         if start.startswith(_NO_DATA) and not start.startswith(own):
             return None, ""
-        what = f"`{_short(node)}` reads a file that is no input of the step"
-        return Hidden(node.lineno, what, path=ast.unparse(path), file=text or ""), ""
+        return functools.partial(_reads, node, path, text or ""), ""
 
     def _pass(self, node: ast.Call, scopes: list[FunctionScope]) -> None:
         """A call of an author's function: does it hand a path on?"""
@@ -327,17 +327,34 @@ class _Looker:
         for parameter, value in given:
             giver = self._paths.parameter(value, scopes)
             if giver:
-                hidden = Hidden(node.lineno, "", path=ast.unparse(value))
                 for each in _both(giver, scopes[-1]):
-                    self.found.passes.append(Pass(function, parameter, each, hidden))
+                    self.found.passes.append(Pass(function, parameter, each))
             elif self._paths.fixed(value, scopes):
-                found, file = self._file(node, value, scopes)
-                if found or file:
-                    hidden = found or Hidden(node.lineno, "")
-                    self.found.passes.append(Pass(function, parameter, None, hidden, file))
+                hidden, file = self._file(node, value, scopes)
+                if hidden is not None or file:
+                    self.found.passes.append(Pass(function, parameter, None, file, hidden, self._module.path))
 
     def _hide(self, node: ast.AST, what: str, *, env: str = "", path: str = "") -> None:
         self.found.hidden.append(Hidden(getattr(node, "lineno", 1), what, env, path))
+
+
+def _reads(node: ast.Call, path: ast.expr, file: str) -> Hidden:
+    """What a call reads. (To write code as text takes longer than to look at it.)"""
+    what = f"`{_short(node)}` reads a file that is no input of the step"
+    return Hidden(node.lineno, what, path=ast.unparse(path), file=file)
+
+
+@functools.lru_cache(maxsize=4096)  # each step looks at what it reaches
+def _scope(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> FunctionScope:
+    """The names of a function, which nobody changes."""
+    arguments = node.args
+    parameters = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    names = assigned(node.body if isinstance(node.body, list) else [node.body])
+    scope = FunctionScope(names, getattr(node, "name", ""), tuple(a.arg for a in parameters))
+    for argument in (*parameters, arguments.vararg, arguments.kwarg):
+        if argument is not None:
+            scope.names.setdefault(argument.arg, []).append(None)
+    return scope
 
 
 def _both(giver: tuple[str, str], scope: FunctionScope) -> Iterator[tuple[str, str]]:
