@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.cli._common import add_parameters, parameters_of, put
+from tiphys.garbage import settled
 
 __all__ = ["register"]
 
@@ -31,10 +32,12 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.compiler.compile import to_yaml
-    from tiphys.compiler.load import load
+    with settled():
+        from tiphys.compiler.compile import to_yaml
+        from tiphys.compiler.load import load
 
-    text = to_yaml(load(options.pipeline, parameters_of(options)))
+        pipeline = load(options.pipeline, parameters_of(options))
+    text = to_yaml(pipeline)
     if options.check:
         path = Path(options.output or "")
         same = path.is_file() and path.read_text(encoding="utf-8") == text

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from tiphys.cli._common import add_parameters, parameters_of, put
+from tiphys.garbage import settled
 
 __all__ = ["register"]
 
@@ -25,10 +26,11 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys import graph
-    from tiphys.compiler.source import load_source
+    with settled():
+        from tiphys import graph
+        from tiphys.compiler.source import load_source
 
-    source = load_source(options.pipeline, parameters_of(options))
+        source = load_source(options.pipeline, parameters_of(options))
     text = graph.render(source.workflow, format=options.format)
     put(text, options.output)
     return 0

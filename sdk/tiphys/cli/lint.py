@@ -9,6 +9,7 @@ from typing import Any
 
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST
 from tiphys.cli._common import Style, add_parameters, parameters_of
+from tiphys.garbage import settled
 
 __all__ = ["register"]
 
@@ -48,10 +49,12 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.lint import cli_main
+    with settled():
+        from tiphys.lint import cli_main
 
+        sources = [_source(source, options) for source in options.sources]
     return cli_main(
-        [_source(source, options) for source in options.sources],
+        sources,
         json=options.json,
         format=options.format,
         fix=options.fix,

@@ -13,10 +13,10 @@ from tiphys.lint.linter import lint_documents
 from tiphys.lint.model import ARGO_KINDS, REFERRED
 from tiphys.lint.registry import catalogue
 
-__all__ = ["Shared", "lint_shared"]
+__all__ = ["SharedOut", "lint_shared"]
 
 
-class Shared(NamedTuple):
+class SharedOut(NamedTuple):
     """What came of files that were shared out. ``alone``: what is found in those that hold something to lint and have
     nothing to do with any other. ``read``: the documents of others, by their files. ``together``: what is found in
     these; None where there are more that are not alone."""
@@ -26,18 +26,18 @@ class Shared(NamedTuple):
     together: list[Finding] | None = None
 
 
-def lint_shared(files: Sequence[str], argo: Argo) -> Shared:
+def lint_shared(files: Sequence[str], argo: Argo) -> SharedOut:
     """Lint what can be linted alone in forks of this process, and here meanwhile what a word in it says that it cannot.
 
     What is left is for who asks; so is what goes wrong here, which goes wrong there again, and is told as ever.
     """
     if len(files) == 1 or len(set(files)) < len(files):
-        return Shared()
+        return SharedOut()
     from tiphys.lint.forks import by_forks, forks_for
 
     forks = forks_for(len(files))
     if forks == 1:
-        return Shared()
+        return SharedOut()
 
     words = {entry.needs for entry in catalogue.values() if entry.scope == "project"}
 
@@ -50,7 +50,7 @@ def lint_shared(files: Sequence[str], argo: Argo) -> Shared:
         alone = {file: each for file, each in zip(files, found, strict=True) if each is not None}
     if not alone or len(alone) + len(read) < len(files):
         together = None
-    return Shared(alone, read, together)
+    return SharedOut(alone, read, together)
 
 
 def _others(

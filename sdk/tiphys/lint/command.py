@@ -11,7 +11,7 @@ from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.garbage import never_collected
-from tiphys.lint.alone import Shared, lint_shared
+from tiphys.lint.alone import SharedOut, lint_shared
 from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, is_path, lint_documents
@@ -77,7 +77,7 @@ class _Found(NamedTuple):
 
 
 def _found(sources: Sequence[object], fix: bool, argo: Argo, err: TextIO) -> _Found:
-    shared = Shared()
+    shared = SharedOut()
     if not fix and all(is_path(source) for source in sources):
         shared = lint_shared([file for source in sources for file in files_below(str(source))], argo)
     alone = shared.alone

@@ -8,7 +8,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from tiphys.errors import RunError
 
@@ -43,7 +43,7 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[Itera
                 begun.append(_fork(work, range(first, count, forks), begun, before))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield _told(begun, count)
+        yield _told(begun, count, work)
     finally:
         for process, stream in begun:
             stream.close()
@@ -52,11 +52,11 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[Itera
             os.waitpid(process, 0)
 
 
-def _told(begun: Sequence[tuple[int, BinaryIO]], count: int) -> Iterator[Any]:
+def _told(begun: Sequence[tuple[int, BinaryIO]], count: int, _: Callable[[int], T]) -> Iterator[T]:
     for number in range(count):
         process, stream = begun[number % len(begun)]
         try:
-            found = pickle.load(stream)
+            found: T = pickle.load(stream)
         except (EOFError, pickle.UnpicklingError) as error:
             raise _broken(process) from error
         yield found

@@ -49,7 +49,7 @@ def _has_slots(kind: Any) -> bool:
     """Whether it is or holds a dataclass whose instances have no ``__dict__``."""
     kind = unwrap(kind)
     if is_record(kind):
-        own = dataclasses.is_dataclass(kind) and not kind.__dictoffset__
+        own = dataclasses.is_dataclass(kind) and getattr(kind, "__dictoffset__", 1) == 0
         return own or any(map(_has_slots, typing.get_type_hints(kind).values()))
     return any(map(_has_slots, get_args(kind)))
 
