@@ -23,7 +23,7 @@ COMMANDS = {
     "lint": "python benchmarks/lint.py --json benchmarks/results/lint.json",
     "engine": "python benchmarks/engine.py --start 20 --memory 50000 --json benchmarks/results/engine.json",
     "training": "python benchmarks/training.py --models cnn,dropout,batch-norm --batch-sizes 1024,256 "
-    "--workers 1,2 --repeats 1 --json benchmarks/results/training.json",
+    "--workers 1,2,3,4 --repeats 1 --json benchmarks/results/training.json",
     "mission": "python benchmarks/mission.py --json benchmarks/results/mission.json",
     "serving": "python benchmarks/serving.py --json benchmarks/results/serving.json",
     "guard": "python benchmarks/guard.py --record",
