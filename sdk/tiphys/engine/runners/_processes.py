@@ -26,6 +26,7 @@ __all__ = [
     "mark",
     "name",
     "reap_orphans",
+    "received",
     "records",
     "send",
     "unfinished",
@@ -141,14 +142,21 @@ def inside(pid: int) -> list[int]:
 def begin(sock: socket.socket) -> tuple[str, float, dict[str, int]] | None:
     """What the engine wants kept: token, grace and descriptors; None when it has gone without a whole word."""
     with contextlib.suppress(OSError, EOFError, ValueError):
-        data, descriptors, _, _ = socket.recv_fds(sock, 4, 3)
-        for each in descriptors:  # Python 3.11 heeds no flags there
-            os.set_inheritable(each, False)
+        data, descriptors = received(sock, 4, 3)
         if len(data) == 4:
             size = struct.unpack("<I", data)[0]
             token, grace, names = marshal.loads(sock.recv(size, socket.MSG_WAITALL))
             return token, grace, dict(zip(names, descriptors, strict=True))
     return None
+
+
+def received(sock: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """What comes over a socket, with at most so many descriptors, which no program inherits: the flag for that is not
+    heeded by Python 3.11's ``recv_fds``. Raises OSError."""
+    data, descriptors, _, _ = socket.recv_fds(sock, size, most)
+    for each in descriptors:
+        os.set_inheritable(each, False)
+    return data, descriptors
 
 
 def hush() -> None:

@@ -11,6 +11,11 @@ import socket
 import struct
 from collections.abc import Container, Iterator
 
+if __package__:
+    from tiphys.engine.runners._processes import received
+else:  # beside ``_keeper.py``
+    from _processes import received  # type: ignore[import-not-found,no-redef]
+
 __all__ = ["APPEND", "CHUNK", "Deposit", "Stdout"]
 
 CHUNK = 1 << 16
@@ -143,9 +148,7 @@ class Deposit:
         with contextlib.suppress(BlockingIOError):
             while most:
                 most -= 1
-                word, descriptors, _, _ = socket.recv_fds(self._out, 64, 3)
-                for each in descriptors:
-                    os.set_inheritable(each, False)
+                word, descriptors = received(self._out, 64, 3)
                 self._lying -= 1
                 number, size = map(int, word.split())
                 if len(descriptors) == 3:

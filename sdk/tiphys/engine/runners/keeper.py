@@ -54,16 +54,16 @@ def start_keeper(token: str, grace: float, descriptors: Mapping[str, int]) -> Ke
     """
     data = marshal.dumps((token, grace, list(descriptors)))
     told = [struct.pack("<I", len(data)) + data]
-    with contextlib.suppress(IndexError):
-        begun = _waiting.pop()
+    while True:
+        ahead = bool(_waiting)
+        begun = _waiting.pop() if ahead else _begin()
         try:
             socket.send_fds(begun.sock, told, list(descriptors.values()))
             return begun
-        except OSError:  # it was killed meanwhile
+        except OSError:
             _end(begun)
-    begun = _begin()
-    socket.send_fds(begun.sock, told, list(descriptors.values()))
-    return begun
+            if not ahead:  # one that has begun ahead may have been killed meanwhile
+                raise
 
 
 def _begin() -> KeeperProcess:

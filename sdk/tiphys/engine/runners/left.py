@@ -19,7 +19,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, NamedTuple
 
-from tiphys.engine.runners._processes import RECORDS, records
+from tiphys.engine.runners._processes import RECORDS, received, records
 from tiphys.queue.table import boot_id
 from tiphys.reference import open_file
 from tiphys.store.files import clear
@@ -350,9 +350,7 @@ def find(folder: Path) -> WaitingKeeper | None:
         return None
     descriptors: list[int] = []
     try:
-        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
-        for each in descriptors:
-            os.set_inheritable(each, False)
+        said, descriptors = received(sock, 1, 1)
         if not said:
             raise EOFError
         _send(sock, "adopt")

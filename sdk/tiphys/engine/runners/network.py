@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from tiphys.engine.runners._processes import received
 from tiphys.engine.runners.spawner import Launch
 
 __all__ = ["HostNetwork", "Network", "NetworkLost", "RunNetwork", "nameservers", "proxies_here", "way_out"]
@@ -162,7 +163,7 @@ class RunNetwork:
         """Ask for what an earlier engine has been told. What it was answered and has not read is of no use."""
         self._socket.send(b"?")
         while True:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, 8192, 1)
+            data, descriptors = received(self._socket, 8192, 1)
             for each in descriptors:
                 os.close(each)
             if not data:
@@ -192,12 +193,11 @@ class RunNetwork:
             self._reach()  # the helper answers then
             try:
                 self._socket.send(b"6" if family == socket.AF_INET6 else b"4")
-                said, descriptors, _, _ = socket.recv_fds(self._socket, 4096, 1)
+                said, descriptors = received(self._socket, 4096, 1)
             except OSError as error:
                 raise NetworkLost(f"the network of the run is gone: {error}") from error
         if not descriptors:
             raise NetworkLost(said.decode(errors="replace") or "the network of the run is gone")
-        os.set_inheritable(descriptors[0], False)
         return socket.socket(fileno=descriptors[0])
 
     def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
