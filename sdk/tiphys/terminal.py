@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from tiphys.lazy import regex
 
 __all__ = ["plain"]
 
 # what moves a terminal's cursor, changes its title or its order of writing
-_CONTROLS = r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff"
+_CONTROLS = regex(r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff")
 _MOST = 4000
 
 
@@ -21,6 +21,6 @@ def plain(text: str, most: int = _MOST) -> str:
         text = f"{text[:most]}… ({more} characters more)"
     if text.isascii() and text.isprintable():
         return text
-    return re.sub(  # compiled with the first text: it takes longer than all the rest of importing this
-        _CONTROLS, lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
+    return _CONTROLS.sub(
+        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
     )

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import re
 
+from tiphys.lazy import regex
+
 __all__ = ["PARTED", "REJOINED", "SPOILED", "parted", "rejoined"]
 
 PARTED = (
@@ -25,7 +27,7 @@ PARTED = (
 the end, too, since something may be put there."""
 REJOINED = (("{\u2060", "{"), ("$~", "$"))
 """What ``str.replace`` replaces on the way back."""
-SPOILED = re.compile(r"\{\{|[$](?:[($]|[^\x00-\x7f])")
+SPOILED = regex(r"\{\{|[$](?:[($]|[^\x00-\x7f])")
 """What a text must not hold that stays as it is on its way."""
 
 

@@ -14,22 +14,24 @@ from typing import Any
 from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
 from tiphys.frozen import frozen
+from tiphys.lazy import regex
 
 Value = Any
 
 __all__ = ["SemverVersion", "compare_constraint", "parse_version"]
 
 _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-# compiled by the first who uses them, which few do
-_VERSION = rf"(?a)v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?"
+_VERSION = regex(rf"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?", re.ASCII)
 _OPERATORS = r"=>|=<|>=|<=|!=|~>|[=<>~^]"
 _PART = (
     rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?)?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
 )
-_CONSTRAINT = rf"(?a)({_OPERATORS})?\s*{_PART}"
+_CONSTRAINT = regex(rf"({_OPERATORS})?\s*{_PART}", re.ASCII)
 # blanks are taken whole: tried in two ways each, a list of many would take for ever
-_SEVERAL = rf"(?a)\s*+(?:{_OPERATORS})?\s*+{_PART}(?:(?:\s++,?|,)\s*+(?:{_OPERATORS})?\s*+{_PART})*\s*"
-_RANGE = rf"(?a)\s*({_PART})\s+-\s+({_PART})\s*"
+_SEVERAL = regex(
+    rf"\s*+(?:{_OPERATORS})?\s*+{_PART}(?:(?:\s++,?|,)\s*+(?:{_OPERATORS})?\s*+{_PART})*\s*", re.ASCII
+)
+_RANGE = regex(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
 
 
 @frozen
@@ -79,7 +81,7 @@ def parse_version(text: str) -> SemverVersion:
     ExprError
         It is none.
     """
-    match = re.fullmatch(_VERSION, text)
+    match = _VERSION.fullmatch(text)
     if match is None:
         raise ExprError("Invalid Semantic Version")
     numbers = [_segment(part or "0") for part in match.group(1, 2, 3)]
@@ -216,12 +218,12 @@ _CHECKS: dict[str, Callable[[_Constraint, SemverVersion], bool]] = {
 def _constraints(text: str) -> tuple[tuple[_Constraint, ...], ...]:
     found = []
     for several in text.split("||"):
-        ends = re.fullmatch(_RANGE, several)
+        ends = _RANGE.fullmatch(several)
         if ends:
             several = f">={ends[1]} <={ends[6]}"
-        if not re.fullmatch(_SEVERAL, several):
+        if not _SEVERAL.fullmatch(several):
             raise ExprError(f"improper constraint: {text}")
-        found.append(tuple(_constraint(match) for match in re.finditer(_CONSTRAINT, several)))
+        found.append(tuple(_constraint(match) for match in _CONSTRAINT.finditer(several)))
     return tuple(found)
 
 
