@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiphys.registry.audit import AuditPage
-from tiphys.registry.document import ModelDocument
 from tiphys.registry.names import config_map, page_map
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
+    from tiphys.registry.audit import AuditPage
+    from tiphys.registry.document import ModelDocument
 
 __all__ = ["DOCUMENT", "MODEL_LABEL", "PAGE_LABEL", "document_map", "page_object", "text_map"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.objects.kinds import Kind, already_exists
+from tiphys.registry.configmap import DOCUMENT, text_map
 from tiphys.registry.names import named_by
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ def get_shared(store: Store, kind: Kind, name: str) -> KubeObject:
 
 def put_shared(store: Store, kind: Kind, action: str, manifest: KubeObject) -> KubeObject:
     """Create, apply or replace it. Raises ApiError as the API server does, StoreError TIP461 for no document."""
-    from tiphys.registry.configmap import DOCUMENT
-
     registry, name = _registry(store), str(manifest["metadata"]["name"])
     current = _get(registry, name)
     if action == "create" and current is not None:
@@ -70,8 +69,6 @@ def _registry(store: Store) -> LocalRegistry:
 
 
 def _get(registry: LocalRegistry, name: str) -> KubeObject | None:
-    from tiphys.registry.configmap import text_map
-
     model = named_by(name)
     assert model is not None
     if model[1]:
