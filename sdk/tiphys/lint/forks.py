@@ -35,6 +35,16 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[Itera
     What it gives raises RunError TIP305 where a fork ends before its work is done.
     """
     begun: list[tuple[int, BinaryIO]] = []
+
+    def found() -> Iterator[T]:
+        for number in range(count):
+            process, stream = begun[number % forks]
+            try:
+                each: T = pickle.load(stream)
+            except (EOFError, pickle.UnpicklingError) as error:
+                raise _broken(process) from error
+            yield each
+
     try:
         # an interrupt is heard once all are known: who is not in the list yet would not be ended
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -43,23 +53,13 @@ def by_forks(work: Callable[[int], T], count: int, forks: int) -> Iterator[Itera
                 begun.append(_fork(work, range(first, count, forks), begun, before))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield _told(begun, count, work)
+        yield found()
     finally:
         for process, stream in begun:
             stream.close()
             os.kill(process, signal.SIGKILL)  # who has ended already takes no notice
         for process, _ in begun:
             os.waitpid(process, 0)
-
-
-def _told(begun: Sequence[tuple[int, BinaryIO]], count: int, _: Callable[[int], T]) -> Iterator[T]:
-    for number in range(count):
-        process, stream = begun[number % len(begun)]
-        try:
-            found: T = pickle.load(stream)
-        except (EOFError, pickle.UnpicklingError) as error:
-            raise _broken(process) from error
-        yield found
 
 
 def _fork(

@@ -313,7 +313,7 @@ class _Looker:
             return None, os.path.normpath(text)
         if start.startswith(_NO_DATA) and not start.startswith(own):
             return None, ""
-        return functools.partial(_reads, node, path, text or ""), ""
+        return functools.partial(_hidden_file, node, path, text or ""), ""
 
     def _pass(self, node: ast.Call, scopes: list[FunctionScope]) -> None:
         """A call of an author's function: does it hand a path on?"""
@@ -338,8 +338,8 @@ class _Looker:
         self.found.hidden.append(Hidden(getattr(node, "lineno", 1), what, env, path))
 
 
-def _reads(node: ast.Call, path: ast.expr, file: str) -> Hidden:
-    """What a call reads. (To write code as text takes longer than to look at it.)"""
+def _hidden_file(node: ast.Call, path: ast.expr, file: str) -> Hidden:
+    """The file that a call reads. (To write code as text takes longer than to look at it.)"""
     what = f"`{_short(node)}` reads a file that is no input of the step"
     return Hidden(node.lineno, what, path=ast.unparse(path), file=file)
 
