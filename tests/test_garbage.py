@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tiphys.garbage import never_collected, seldom_collected
+from tiphys.cli import main
+from tiphys.garbage import never_collected, seldom_collected, settled
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +50,22 @@ def test_never_and_then_as_before(on: bool) -> None:
         assert gc.isenabled() == on
     finally:
         gc.enable()
+
+
+def test_what_is_settled_is_never_looked_at_again() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with settled():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+
+
+def test_a_command_leaves_nothing_settled_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("kind: Service\n")
+    assert main(["lint", str(file)]) == 1
+    assert gc.get_freeze_count() == 0 and gc.isenabled()
+    assert "L105" in capsys.readouterr().out

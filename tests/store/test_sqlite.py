@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.store.sqlite import connect, make, present, reading, transaction, until_free
+from tiphys.store.sqlite import connect, lay_out, make, present, reading, transaction, until_free
 
 
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
@@ -24,6 +24,26 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
     with transaction(db):
         db.execute("INSERT INTO t VALUES(2)")
     assert db.execute("SELECT x FROM t").fetchall() == [(2,)]
+    db.close()
+
+
+def test_a_file_is_laid_out_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with pytest.raises(sqlite3.OperationalError):
+        lay_out(path, ["CREATE TABLE t(x)", "CREATE TABEL u(x)"])
+    assert not os.listdir(tmp_path)
+    old = os.umask(0)
+    try:
+        lay_out(path, ["CREATE TABLE t(x)", "PRAGMA user_version=7"])
+    finally:
+        os.umask(old)
+    assert os.listdir(tmp_path) == ["a.db"] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    db = sqlite3.connect(path)
+    asked = [
+        db.execute(f"PRAGMA {each}").fetchone()[0]
+        for each in ("journal_mode", "user_version", "integrity_check")
+    ]
+    assert asked == ["wal", 7, "ok"] and db.execute("SELECT * FROM t").fetchall() == []
     db.close()
 
 
