@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.argo.parameters import json_text
 from tiphys.dsl.types import is_record
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, form, is_model, members, quoted, time_of, unwrap
+from tiphys.step.kinds import TIMES, as_json, form, is_model, members, plain, quoted, time_of, unwrap
 
 __all__ = ["encode"]
 
@@ -48,11 +48,11 @@ def encode(value: Any, kind: Any) -> str | None:
         return repr(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     if kind is str:
         return value if isinstance(value, str) else None
-    plain = _plain(value)
-    if not _conforms(plain, kind):
+    found = plain(value)
+    if not _conforms(found, kind):
         return None
     try:
-        return json_text(plain)
+        return json_text(found)
     except (TypeError, ValueError):
         return None
 
@@ -76,23 +76,6 @@ def _model(value: Any, kind: Any) -> str | None:
         except ValueError:
             return None
     return json_text(as_json(value)) if isinstance(value, kind) else None
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, NamedTuples, tuples and enums inside ``value`` as JSON has them."""
-    if isinstance(value, Reference):
-        return {"digest": value.digest, "uri": value.uri}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {k: _plain(v) for k, v in value._asdict().items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return as_json(value)
 
 
 def _conforms(value: Any, kind: Any) -> bool:

@@ -15,7 +15,6 @@ from tiphys.errors import RefusedError, did_you_mean
 from tiphys.reference import Reference
 from tiphys.step.kinds import (
     TIMES,
-    as_json,
     field_names,
     file_library,
     form,
@@ -23,6 +22,7 @@ from tiphys.step.kinds import (
     members,
     named,
     optional,
+    plain,
     quoted,
     time_of,
 )
@@ -277,16 +277,16 @@ def encode(value: Any, name: str = "value", kind: Any = None) -> str:
 
     Raises RefusedError (TIP242) for what has no text, such as a path of this machine.
     """
-    if isinstance(value, enum.Enum):
-        value = value.value
-    value = as_json(value)
-    if isinstance(value, Reference) or (isinstance(value, str) and not quoted(kind)):
+    if isinstance(value, Reference):
         return str(value)
     try:
+        found = plain(value)
+        if isinstance(found, str) and not quoted(kind):
+            return str(found)
         return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+            found, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_rest
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RefusedError(
             "TIP242",
             f"the output {name!r} cannot be written: {error}",
@@ -297,18 +297,11 @@ def encode(value: Any, name: str = "value", kind: Any = None) -> str:
         ) from None
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Reference):
-        return {"digest": value.digest, "uri": value.uri}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
+def _rest(value: Any) -> Any:
+    """What only a result may hold, beside what an argument may: sets, and scalars of numpy."""
     if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if (said := as_json(value)) is not value:
-        return said
-    item = getattr(value, "item", None)  # a numpy scalar
+        return [plain(each) for each in sorted(value)]
+    item = getattr(value, "item", None)
     if callable(item) and getattr(value, "shape", None) == ():
         return item()
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -10,9 +10,12 @@ import dataclasses
 import enum
 import types
 import typing
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+
+from tiphys.reference import Reference
 
 __all__ = [
     "HERA_ARTIFACT",
@@ -29,12 +32,14 @@ __all__ = [
     "members",
     "named",
     "optional",
+    "plain",
     "quoted",
     "time_of",
     "unwrap",
 ]
 
 TIMES = (datetime, date, timedelta)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
 
 
@@ -161,3 +166,23 @@ def as_json(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     return value.model_dump(mode="json") if is_model(type(value)) else value
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, NamedTuples, enums, references, times and models, and lists and mappings of them, as what JSON has;
+    anything else as it is. (``json`` would write a NamedTuple as a list, which nobody reads as one.)"""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Reference):
+        return {"digest": value.digest, "uri": value.uri}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    return as_json(value)

@@ -86,7 +86,35 @@ class Slotted:
 class Outer:
     inner: Slotted
     more: list[Slotted] = field(default_factory=list)
+
+
+@dataclass
+class Tree:
+    name: str
+    since: date = date(2026, 1, 1)
+    branches: list[Tree] = field(default_factory=list)
+    best: Optional[Tree] = None
+    paths: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Path:
+    to: list[Tree]
+
+
+class Plain(NamedTuple):
+    number: int
+    more: list[Plain] = []
+
+
+class Nested(BaseModel):
+    number: int
+    more: list[Nested] = []
 """
+TREE = (
+    "Tree('a', branches=[Tree('b', date(2026, 1, 2)), Tree('c', branches=[Tree('d')])], best=Tree('e'), "
+    "paths={'x': Path([Tree('f')])})"
+)
 
 VALUES = [
     ("int", "5"),
@@ -119,6 +147,15 @@ VALUES = [
     ("dict[str, Slotted]", "{'a': Slotted(1)}"),
     ("list[Outer]", "[Outer(Slotted(1), [Slotted(2)])]"),
     ("list[Model]", "[Model(inner=Inner(rate=1, day=date(2026, 1, 1)))]"),
+    ("list[Tree]", f"[{TREE}]"),
+    ("list[Tree | None]", f"[None, {TREE}]"),
+    ("list[Point]", "[Point(1, Colour.RED)]"),
+    ("tuple[int, Point]", "(1, Point(1, Colour.RED))"),
+    ("dict[str, Point]", "{'a': Point(1, Colour.RED)}"),
+    ("Point | int", "Point(1, Colour.RED)"),
+    ("dict[str, Path]", f"{{'a': Path([{TREE}])}}"),
+    ("list[Plain]", "[Plain(1, [Plain(2), Plain(3, [Plain(4)])])]"),
+    ("list[Nested]", "[Nested(number=1, more=[Nested(number=2)])]"),
 ]
 RECORDS = [
     (
@@ -134,6 +171,9 @@ RECORDS = [
     ("Record", "Record(Point(1, Colour.RED), timedelta(0), {})"),
     ("Slotted", "Slotted(3, 4.5)"),
     ("Outer", "Outer(Slotted(1), [Slotted(2)])"),
+    ("Tree", TREE),
+    ("Path", f"Path([{TREE}])"),
+    ("Nested", "Nested(number=1, more=[Nested(number=2)])"),
 ]
 
 
@@ -177,8 +217,10 @@ def test_a_value_comes_as_it_was_given(module: Any, number: int, tmp_path: Path)
     assert repr(came) == repr(value) == repr(decode(text, kind))
     wrote = outputs_of(value, typing.get_type_hints(component.function)["return"])
     assert {k: read(v) for k, v in written.items()} == {k: read(v) for k, v in wrote.items()}
-    if list(written) == ["result"]:
-        assert repr(decode(written["result"], kind)) == repr(decode(wrote["result"], kind)) == repr(value)
+    kinds = {"result": kind} if list(written) == ["result"] else typing.get_type_hints(type(value))
+    for name, each in kinds.items():
+        expected = repr(value if name == "result" else getattr(value, name))
+        assert repr(decode(written[name], each)) == repr(decode(wrote[name], each)) == expected
 
 
 def read(text: str) -> object:

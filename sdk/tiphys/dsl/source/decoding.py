@@ -17,7 +17,17 @@ from tiphys.dsl.types import Field, is_record
 from tiphys.reference import Reference
 from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted, unwrap
 
-__all__ = ["READ", "classes_of", "converter", "is_rich", "plain", "writes_rich"]
+__all__ = [
+    "OBJECTS",
+    "READ",
+    "classes_of",
+    "converter",
+    "converters",
+    "is_rich",
+    "plain",
+    "writes_rich",
+    "writes_tuples",
+]
 
 _TIME = "tiphys_datetime"
 READ = """\
@@ -27,6 +37,16 @@ def tiphys_read(text):
     except ValueError:
         return text"""
 """What reads a text that is JSON, or not."""
+OBJECTS = """\
+def tiphys_objects(value):
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif hasattr(value, "__dataclass_fields__"):
+        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {name: tiphys_objects(each) for name, each in value.items()}
+    return [tiphys_objects(each) for each in value] if isinstance(value, (list, tuple)) else value"""
+"""What makes objects of NamedTuples, which json would write as lists, wherever they are."""
 _PLAIN = f"""\
 def tiphys_plain(value):
     if isinstance(value, {_TIME}.date):
@@ -36,6 +56,7 @@ def tiphys_plain(value):
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     return value.value if hasattr(value, "_value_") else vars(value)"""
+_DECODED = "(json.loads(value) if isinstance(value, str) else value)"
 _SLOTS = "{name: getattr(value, name) for name in value.__dataclass_fields__}"
 
 
@@ -47,16 +68,41 @@ def plain(outputs: Iterable[Field]) -> str:
 
 def _has_slots(kind: Any) -> bool:
     """Whether it is or holds a dataclass whose instances have no ``__dict__``."""
-    kind = unwrap(kind)
-    if is_record(kind):
-        own = dataclasses.is_dataclass(kind) and getattr(kind, "__dictoffset__", 1) == 0
-        return own or any(map(_has_slots, typing.get_type_hints(kind).values()))
-    return any(map(_has_slots, get_args(kind)))
+    return any(
+        dataclasses.is_dataclass(each) and getattr(each, "__dictoffset__", 1) == 0 for each in _parts(kind)
+    )
 
 
-def is_rich(kind: Any, *, nested: bool = False, read: bool = True) -> bool:
+def _parts(kind: object, known: set[object] | None = None) -> Iterator[object]:
+    """A type and what is in it at any depth, each record once: a record may hold itself, as a tree does."""
+    kind, known = unwrap(kind), set() if known is None else known
+    if not is_record(kind):
+        yield kind
+        for inner in get_args(kind):
+            yield from _parts(inner, known)
+    elif kind not in known:
+        known.add(kind)
+        yield kind
+        for inner in _fields(kind).values():
+            yield from _parts(inner, known)
+
+
+def _fields(kind: Any) -> dict[str, object]:
+    """The types of the fields of a record."""
+    hints = typing.get_type_hints(kind)
+    return {name: hints.get(name, Any) for name in field_names(kind)}
+
+
+def _holds_itself(kind: Any) -> bool:
+    """Whether a record is in its own fields."""
+    return any(kind in _parts(inner) for inner in _fields(kind).values())
+
+
+def is_rich(
+    kind: Any, *, nested: bool = False, read: bool = True, within: frozenset[object] = frozenset()
+) -> bool:
     """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record;
-    ``read``: or what a loop may have collected as text."""
+    ``read``: or what a loop may have collected as text. ``within``: records that are being looked at."""
     if (
         read
         and nested
@@ -70,13 +116,15 @@ def is_rich(kind: Any, *, nested: bool = False, read: bool = True) -> bool:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return nested
     if is_record(kind):
-        hints = typing.get_type_hints(kind)
-        return nested or any(is_rich(hints.get(f, Any), nested=True, read=read) for f in field_names(kind))
+        if nested or kind in within:
+            return nested
+        within |= {kind}
+        return any(is_rich(each, nested=True, read=read, within=within) for each in _fields(kind).values())
     inner = get_args(kind)
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
-        return is_rich(inner[0], read=read)
+        return is_rich(inner[0], read=read, within=within)
     return get_origin(kind) in (list, tuple, dict) and any(
-        is_rich(each, nested=True, read=read) for each in inner
+        is_rich(each, nested=True, read=read, within=within) for each in inner
     )
 
 
@@ -96,17 +144,29 @@ def writes_rich(kind: Any) -> bool:
     )
 
 
+def writes_tuples(kind: Any) -> bool:
+    """Whether an output is or holds a NamedTuple."""
+    return any(
+        isinstance(each, type) and is_record(each) and issubclass(each, tuple) for each in _parts(kind)
+    )
+
+
 def classes_of(kind: Any) -> Iterator[str]:
     """The names of the classes that a converter calls."""
-    kind = unwrap(kind)
-    if is_model(kind) or is_record(kind) or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
-        yield kind.__name__
-    if is_record(kind):
-        hints = typing.get_type_hints(kind)
-        for name in field_names(kind):
-            yield from classes_of(hints.get(name, Any))
-    for inner in get_args(kind):
-        yield from classes_of(inner)
+    for each in _parts(kind):
+        if isinstance(each, type) and (is_model(each) or is_record(each) or issubclass(each, enum.Enum)):
+            yield each.__name__
+
+
+def converters(kind: Any) -> Iterator[str]:
+    """The sources of the functions that a converter calls by name: one for each record that holds itself."""
+    for each in _parts(kind):
+        if is_record(each) and _holds_itself(each):
+            yield f"def {_name(each)}(value):\n    return ({_record(each)})(value)"
+
+
+def _name(kind: Any) -> str:
+    return f"tiphys_as_{kind.__name__}"
 
 
 def converter(kind: Any) -> str:
@@ -128,19 +188,18 @@ def converter(kind: Any) -> str:
         return "lambda value: Reference.parse(value if isinstance(value, str) else json.dumps(value))"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind.__name__
-    read = "(json.loads(value) if isinstance(value, str) else value)"
     if is_model(kind):
-        return f"lambda value: {kind.__name__}.model_validate({read})"
+        return f"lambda value: {kind.__name__}.model_validate({_DECODED})"
     if is_record(kind):
-        return _record(kind, read)
+        return _name(kind) if _holds_itself(kind) else _record(kind)
     if origin is tuple and inner and inner[-1] is not Ellipsis:
         each = ", ".join(_call(k, f"value[{number}]") for number, k in enumerate(inner))
-        return f"lambda value: (lambda value: ({each},))({read})"
+        return f"lambda value: (lambda value: ({each},))({_DECODED})"
     if origin in (list, tuple, set, frozenset):
-        made = f"[{_call(inner[0], 'value')} for value in {read}]" if inner else read
+        made = f"[{_call(inner[0], 'value')} for value in {_DECODED}]" if inner else _DECODED
         return f"lambda value: {made if origin is list else f'{origin.__name__}({made})'}"
     if origin is dict and len(inner) == 2:
-        return f"lambda value: {{key: {_call(inner[1], 'value')} for key, value in {read}.items()}}"
+        return f"lambda value: {{key: {_call(inner[1], 'value')} for key, value in {_DECODED}.items()}}"
     return ""
 
 
@@ -149,16 +208,15 @@ def _call(kind: Any, value: str) -> str:
     return value if not made else f"({made})({value})" if made.startswith("lambda") else f"{made}({value})"
 
 
-def _record(kind: Any, read: str) -> str:
-    hints = typing.get_type_hints(kind)
-    made = {name: converter(hints.get(name, Any)) for name in field_names(kind)}
+def _record(kind: Any) -> str:
+    made = {name: converter(each) for name, each in _fields(kind).items()}
     parts = ", ".join(f"{name!r}: {source}" for name, source in made.items() if source)
     if not parts:
-        return f"lambda value: {kind.__name__}(**{read})"
+        return f"lambda value: {kind.__name__}(**{_DECODED})"
     convert = f"{{{parts}}}"
     return (
         f"lambda value: {kind.__name__}(**{{name: {convert}.get(name, lambda value: value)(value) "
-        f"for name, value in {read}.items()}})"
+        f"for name, value in {_DECODED}.items()}})"
     )
 
 

@@ -61,6 +61,8 @@ def script_source(
     if any(decoding.writes_rich(f.type) for f in signature.outputs):
         imports.lines.add(TIME_IMPORT)
         imports.helpers.add(decoding.plain(signature.outputs))
+    if any(decoding.writes_tuples(f.type) for f in signature.outputs):
+        imports.helpers.add(decoding.OBJECTS)
     for_files = _files(signature, imports)
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
@@ -207,6 +209,7 @@ class _Imports:
         """An expression for a value of a type that takes a converter."""
         self.lines.add(TIME_IMPORT)
         self.classes.update(decoding.classes_of(kind))
+        self.helpers.update(decoding.converters(kind))
         if form(kind) in ("text", "seconds"):
             return f"({decoding.converter(kind)})({text})"
         self.helpers.add(decoding.READ)
@@ -280,6 +283,8 @@ def _texts(signature: FunctionSignature, rename: Mapping[str, str]) -> Iterator[
     if rich:
         yield "    if not isinstance(value, (str, int, float, list, dict, tuple, type(None))):"
         yield "        value = tiphys_plain(value)"
+    if any(decoding.writes_tuples(f.type) for f in signature.outputs):
+        yield "    value = tiphys_objects(value)"
     names = [rename.get(f.name, f.name) for f in signature.outputs if quoted(f.type)]
     yield "    if not isinstance(value, str)" + (f" or name in {names!r}:" if names else ":")
     default = "tiphys_plain" if rich else "vars"
