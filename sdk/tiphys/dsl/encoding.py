@@ -48,11 +48,9 @@ def encode(value: Any, kind: Any) -> str | None:
         return repr(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     if kind is str:
         return value if isinstance(value, str) else None
-    found = plain(value)
-    if not _conforms(found, kind):
-        return None
     try:
-        return json_text(found)
+        found = plain(value)
+        return json_text(found) if _conforms(found, kind) else None
     except (TypeError, ValueError):
         return None
 
@@ -88,7 +86,7 @@ def _conforms(value: Any, kind: Any) -> bool:
         return True
     if origin is Literal:
         return value in inner
-    if origin in (list, tuple):
+    if origin in (list, tuple, set, frozenset):
         if not isinstance(value, list):
             return False
         if origin is tuple and inner and inner[-1] is not Ellipsis:
@@ -96,7 +94,7 @@ def _conforms(value: Any, kind: Any) -> bool:
         return not inner or all(_conforms(v, inner[0]) for v in value)
     if origin is dict:
         return isinstance(value, dict) and (
-            len(inner) < 2 or all(_conforms(v, inner[1]) for v in value.values())
+            len(inner) < 2 or all(_conforms(k, inner[0]) and _conforms(v, inner[1]) for k, v in value.items())
         )
     if is_record(kind):
         return isinstance(value, dict) and _record_conforms(value, kind)

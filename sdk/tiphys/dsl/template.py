@@ -225,9 +225,17 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
         return _in_quotes(value) if quoted(field.type) and form(value.type) == "text" else value
     if isinstance(value, Raw):
         return value
-    if value is None and field.default is None:
+    if value is None and (field.nullable or field.default is None):
         return "null"
     text = encode(value, field.type)
+    if text == "null" == value and field.nullable:
+        raise DefinitionError(
+            "TIP105",
+            f"{template.name} takes {field.python}: {type_name(field.type)} or None, but got the text 'null'",
+            where=str(site),
+            cause="that text is how None is written",
+            fix="pass None, or another text",
+        )
     if text is None:
         raise DefinitionError(
             "TIP105",

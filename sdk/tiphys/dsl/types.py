@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site
 from tiphys.dsl.habits import of_annotation, of_name
 from tiphys.dsl.values import Output, ParameterValue, Value
@@ -52,8 +53,9 @@ class _Missing:
 
 
 MISSING = _Missing()
-FORMS = "str, int, float, bool, Literal, Enum, a date or time, list, dict, a dataclass, a model, Path or Reference"
-_SCALARS = (str, int, float, bool, dict, list, Reference)
+FORMS = "str, int, float, bool, Literal, Enum, a date or time, list, set, dict, a dataclass, a model, Path or Reference"
+_SCALARS = (str, int, float, bool, Reference)
+_COLLECTIONS = (list, tuple, set, frozenset)
 _NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 
 
@@ -67,7 +69,7 @@ class Field:
     """An input or an output: its Python name, its name in the workflow, its type and default.
 
     ``result``: an output that is what the step has printed, or a server has answered: Argo's ``outputs.result``.
-    ``optional``: a file that need not be there. ``nullable``: None is a value of an output, beside those of its type.
+    ``optional``: a file that need not be there. ``nullable``: None is a value, beside those of its type.
     """
 
     python: str
@@ -130,18 +132,37 @@ def may_be_long(field: Field) -> bool:
     return kind in (str, Any) or plain or is_record(kind) or is_model(kind)
 
 
-def _supported(kind: Any) -> bool:
+def _supported(kind: Any, within: frozenset[object] = frozenset()) -> bool:
+    """Whether a value of a type has a text, and is made of it again; ``within``: records that are being looked at."""
     kind = unwrap(kind)
-    if kind is Any or kind in _SCALARS or is_record(kind) or kind in TIMES or is_model(kind):
+    if kind is Any or kind in _SCALARS or kind is type(None) or kind in TIMES or is_model(kind):
         return True
     if (options := members(kind)) is not None:
-        return all(map(_supported, options)) and _told_apart(options)
-    if kind is type(None):
-        return True
+        return all(_supported(each, within) for each in options) and _told_apart(options)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return True
-    origin = get_origin(kind)
-    return origin is Literal or origin in (list, dict, tuple)
+    if is_record(kind):
+        hints = typing.get_type_hints(kind) if kind not in within else {}
+        return all(_inside(hints.get(each, Any), within | {kind}) for each in field_names(kind))
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin is Literal:
+        told = {json_text(each) for each in inner if type(each) in (str, int, bool, type(None))}
+        return len(told) == len(inner)
+    if origin is dict:
+        return not inner or (_names(inner[0]) and _inside(inner[1], within))
+    return origin in _COLLECTIONS and all(_inside(each, within) for each in inner if each is not Ellipsis)
+
+
+def _inside(kind: Any, within: frozenset[object]) -> bool:
+    """Whether a value in a list or an object has a form: there, that is JSON."""
+    return kind is object or _supported(kind, within)
+
+
+def _names(kind: Any) -> bool:
+    """Whether values of a type may be the names of a JSON object: each is one text."""
+    return (kind is Any or kind is object or form(kind) in ("text", "number", "boolean")) and not optional(
+        kind
+    )
 
 
 def _told_apart(options: tuple[Any, ...]) -> bool:
@@ -277,6 +298,7 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
             unwrap(kind),
             default,
             optional=_maybe_file(kind),
+            nullable=optional(kind),
         )
         if field.is_file and not (default is MISSING or (default is None and field.optional)):
             raise DefinitionError(

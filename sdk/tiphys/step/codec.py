@@ -15,6 +15,7 @@ from tiphys.errors import RefusedError, did_you_mean
 from tiphys.reference import Reference
 from tiphys.step.kinds import (
     TIMES,
+    bare,
     field_names,
     file_library,
     form,
@@ -55,7 +56,7 @@ class _MismatchError(Exception):
 
 
 def _decode(text: str, kind: Any) -> Any:
-    kind = _strip(kind)
+    kind = bare(kind)
     options = members(kind)
     if options is not None:
         if text == "null" and type(None) in options:
@@ -97,7 +98,7 @@ def _decode(text: str, kind: Any) -> Any:
 
 def _convert(value: Any, kind: Any) -> Any:
     """Decoded JSON as ``kind``; text inside a list is decoded again, since Argo collects outputs as text."""
-    kind = _strip(kind)
+    kind = bare(kind)
     if kind in (Any, object):
         return value
     options = members(kind)
@@ -134,7 +135,7 @@ def _convert(value: Any, kind: Any) -> Any:
         return _collection(value, kind, origin)
     if origin is dict and isinstance(value, dict):
         inner = get_args(kind)
-        return {k: _convert(v, inner[1]) for k, v in value.items()} if inner else value
+        return {_decode(k, inner[0]): _convert(v, inner[1]) for k, v in value.items()} if inner else value
     if isinstance(value, Mapping) and _is_record(kind):
         return _record(value, kind)
     if is_model(kind):
@@ -213,10 +214,6 @@ def _choice(text: str, choices: Any) -> Any:
     raise _MismatchError(f"one of {', '.join(names)}.{did_you_mean(text, names)}")
 
 
-def _strip(kind: Any) -> Any:
-    return get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
-
-
 def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"))
 
@@ -256,11 +253,13 @@ def files_of(result: Any, declared: Any = None) -> dict[str, tuple[Any, str, boo
 def _values(result: Any, declared: Any) -> dict[str, tuple[Any, Any]]:
     """The outputs and what is declared of each."""
     if file_library(declared) is not None:
-        return {named(declared, "result"): (result, _strip(declared))}
-    declared = _strip(declared)
+        return {named(declared, "result"): (result, bare(declared))}
+    declared = bare(declared)
     options = [each for each in members(declared) or () if each is not type(None)]
     if result is None:  # the one output may be None; a record that is not there has none
-        there = options and (len(options) > 1 or not _has_fields(options[0]))
+        there = get_origin(declared) is Literal or (
+            options and (len(options) > 1 or not _has_fields(options[0]))
+        )
         return {"result": (None, declared)} if there else {}
     if len(options) > 1 or not _has_fields(type(result)):
         return {"result": (result, declared)}
@@ -298,9 +297,7 @@ def encode(value: Any, name: str = "value", kind: Any = None) -> str:
 
 
 def _rest(value: Any) -> Any:
-    """What only a result may hold, beside what an argument may: sets, and scalars of numpy."""
-    if isinstance(value, (set, frozenset)):
-        return [plain(each) for each in sorted(value)]
+    """What only a result may hold, beside what an argument may: a scalar of numpy."""
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "shape", None) == ():
         return item()

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Mapping
+from collections import abc
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -23,6 +23,7 @@ __all__ = [
     "LAST_WORDS_ENV",
     "TIMES",
     "as_json",
+    "bare",
     "field_names",
     "file_format",
     "file_library",
@@ -40,6 +41,16 @@ __all__ = [
 
 TIMES = (datetime, date, timedelta)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_ABSTRACT: abc.Mapping[object, Any] = {
+    abc.Collection: list,
+    abc.Iterable: list,
+    abc.Sequence: list,
+    abc.MutableSequence: list,
+    abc.Mapping: dict,
+    abc.MutableMapping: dict,
+    abc.Set: set,
+    abc.MutableSet: set,
+}
 _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
 
 
@@ -77,19 +88,27 @@ def file_format(kind: Any) -> str | None:
     return ("npy" if library == "numpy" else "parquet") if library else library
 
 
-def unwrap(kind: Any) -> Any:
-    """Without ``Annotated`` and ``Optional``."""
+def bare(kind: Any) -> Any:
+    """Without ``Annotated``; of a ``NewType`` what it is made of, of an abstract collection the one that JSON has."""
     if get_origin(kind) is typing.Annotated:
-        return unwrap(get_args(kind)[0])
+        return bare(get_args(kind)[0])
+    if isinstance(kind, typing.NewType):
+        return bare(kind.__supertype__)
+    origin = get_origin(kind) or kind
+    concrete = _ABSTRACT.get(origin) if isinstance(origin, type) else None
+    return kind if concrete is None else concrete[get_args(kind)] if get_args(kind) else concrete
+
+
+def unwrap(kind: Any) -> Any:
+    """As :func:`bare`, and without ``Optional``."""
+    kind = bare(kind)
     rest = [each for each in members(kind) or () if each is not type(None)]
     return unwrap(rest[0]) if len(rest) == 1 else kind
 
 
 def optional(kind: Any) -> bool:
     """Whether None is a value of it."""
-    if get_origin(kind) is typing.Annotated:
-        return optional(get_args(kind)[0])
-    return type(None) in (members(kind) or ())
+    return type(None) in (members(bare(kind)) or ())
 
 
 def members(kind: Any) -> tuple[Any, ...] | None:
@@ -122,8 +141,7 @@ def field_names(kind: Any) -> list[str]:
 def form(kind: Any) -> str:
     """The kind of JSON that a value is: ``text``, ``number``, ``seconds``, ``boolean``, ``null``, ``list``,
     ``object``; empty when the type does not say."""
-    if get_origin(kind) is typing.Annotated:
-        return form(get_args(kind)[0])
+    kind = bare(kind)
     origin = get_origin(kind) or kind
     if origin is Literal:
         found = {form(type(choice)) for choice in get_args(kind)}
@@ -169,8 +187,11 @@ def as_json(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, NamedTuples, enums, references, times and models, and lists and mappings of them, as what JSON has;
-    anything else as it is. (``json`` would write a NamedTuple as a list, which nobody reads as one.)"""
+    """Dataclasses, NamedTuples, enums, references, times and models, and lists, sets and mappings of them, as what JSON
+    has; anything else as it is. (``json`` would write a NamedTuple as a list, which nobody reads as one.)
+
+    A set is the list of its values in order. Raises TypeError where they have none.
+    """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Reference):
@@ -183,6 +204,8 @@ def plain(value: Any) -> Any:
         return {name: plain(each) for name, each in value._asdict().items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
-    if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(plain, value))
+    if isinstance(value, abc.Mapping):
+        return {name if type(name) is str else plain(name): plain(each) for name, each in value.items()}
     return as_json(value)

@@ -178,7 +178,7 @@ def write_outputs(outputs: Mapping[str, str], folder: Path) -> None:
             descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
             pending.append((temporary, folder / name))
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+                stream.write(text + "\n" if text.endswith("\n") else text)  # Argo takes one end of a line off
             os.chmod(temporary, 0o644)
         while pending:
             temporary, target = pending[0]

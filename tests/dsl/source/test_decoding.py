@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 from unittest import mock
 
 import pytest
@@ -31,7 +31,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Literal, NamedTuple, Optional, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Optional, Union
 
 from pydantic import BaseModel
 
@@ -48,6 +49,14 @@ class Colour(enum.Enum):
 class Level(enum.Enum):
     LOW = 1
     HIGH = 2
+
+
+User = NewType("User", int)
+
+
+@dataclass(frozen=True, order=True)
+class Ranked:
+    rank: int
 
 
 class Inner(BaseModel):
@@ -147,6 +156,39 @@ VALUES = [
     ("dict[str, Slotted]", "{'a': Slotted(1)}"),
     ("list[Outer]", "[Outer(Slotted(1), [Slotted(2)])]"),
     ("list[Model]", "[Model(inner=Inner(rate=1, day=date(2026, 1, 1)))]"),
+    ("dict[int, float]", "{1: 0.5, 20: 1.5}"),
+    ("dict[float, int]", "{0.5: 1}"),
+    ("dict[bool, str]", "{False: '1'}"),
+    ("dict[Colour, Level]", "{Colour.RED: Level.LOW}"),
+    ("dict[Level, int]", "{Level.HIGH: 1}"),
+    ("dict[date, list[Point]]", "{date(2026, 1, 1): [Point(1, Colour.RED)]}"),
+    ("dict[Literal[1, 2], int]", "{1: 2}"),
+    ("dict[str, dict[int, int]]", "{'a': {1: 2}}"),
+    ("dict[User, Sequence[User]]", "{User(1): [User(2)]}"),
+    ("Optional[dict[int, int]]", "None"),
+    ("tuple", "(1, 'a')"),
+    ("tuple[int, ...]", "(1, 2)"),
+    ("tuple[int, str]", "(1, 'a')"),
+    ("tuple[tuple[int, int], ...]", "((1, 2), (3, 4))"),
+    ("set[int]", "{1}"),
+    ("set", "{'a'}"),
+    ("frozenset[str]", "frozenset({'1'})"),
+    ("list[set[date]]", "[{date(2026, 1, 1)}]"),
+    ("set[Ranked]", "{Ranked(3)}"),
+    ("set[str] | int", "{'a'}"),
+    ("User", "User(5)"),
+    ("Sequence[int]", "[1, 2]"),
+    ("Iterable[date]", "[date(2026, 1, 1)]"),
+    ("Mapping[str, timedelta]", "{'a': timedelta(seconds=1)}"),
+    ("list[Annotated[int, 'x']]", "[3]"),
+    ('Literal["a", 1]', "1"),
+    ('Literal["a", None]', "None"),
+    ("Optional[int]", "None"),
+    ("Optional[int]", "7"),
+    ("str | None", "None"),
+    ("str | None", "'a'"),
+    ("dict[str, object]", "{'a': [1, None]}"),
+    ("list[object]", "['5', 5]"),
     ("list[Tree]", f"[{TREE}]"),
     ("list[Tree | None]", f"[None, {TREE}]"),
     ("list[Point]", "[Point(1, Colour.RED)]"),
@@ -211,7 +253,7 @@ def test_a_value_comes_as_it_was_given(module: Any, number: int, tmp_path: Path)
         component(value=value)
     task = pipeline.to_dict()["spec"]["templates"][0]["dag"]["tasks"][0]
     text = task["arguments"]["parameters"][0]["value"]
-    kind = component.signature.inputs[0].type
+    kind = typing.get_type_hints(component.function)["value"]
     (tmp_path / "out").mkdir()
     came, written = embedded(component, {"value": text}, tmp_path / "out")
     assert repr(came) == repr(value) == repr(decode(text, kind))
@@ -238,21 +280,63 @@ def test_what_is_returned_has_an_output_for_each_field(module: Any) -> None:
     assert json.loads(found["inner"]) == {"rate": 1.0, "day": "2026-01-01"}
 
 
+class Mapped(TypedDict):
+    a: int
+
+
 HELD = {
     "str | date": "which member",
     "list[int] | list[str]": "which member",
     "timedelta | int": "which member",
     "complex": "no form",
+    "list[complex]": "no form",
+    "dict[str, list[bytes]]": "no form",
+    "dict[tuple[int, int], int]": "no form",
+    "dict[str | None, int]": "no form",
+    "dict[Literal[1, 'a'], int]": "no form",
+    "Literal[1, '1']": "no form",
+    "list[Mapped]": "no form",
 }
 
 
 @pytest.mark.parametrize("kind", HELD)
 def test_a_union_whose_json_does_not_say_is_refused(kind: str) -> None:
-    scope: dict[str, Any] = {"timedelta": timedelta, "date": date}
+    scope: dict[str, Any] = {"timedelta": timedelta, "date": date, "Literal": Literal, "Mapped": Mapped}
     exec(f"def f(value: {kind}) -> None: ...", scope)
     with pytest.raises(DefinitionError) as caught:
         signature_of(scope["f"], Site("f.py", 1))
     assert caught.value.code == "TIP110" and HELD[kind] in caught.value.cause
+
+
+def test_what_is_written_as_none_is_no_text(module: Any) -> None:
+    with Pipeline("p"), pytest.raises(DefinitionError) as caught:
+        component(optional_text)(value="null")
+    assert caught.value.code == "TIP105" and "None" in caught.value.cause
+
+
+def optional_text(value: str | None) -> str:
+    return value or ""
+
+
+@component
+def lines() -> str:
+    return "a\nb\n"
+
+
+@component
+def counted(text: str) -> int:
+    return text.count("\n")
+
+
+def test_the_end_of_a_text_is_kept(tmp_path: Path) -> None:
+    """Argo takes one end of a line off each output."""
+    with Pipeline("p") as pipeline:
+        counted(text=lines().result)
+    options = RunOptions(store=tmp_path / "store", images={"*": "host"}, handle_signals=False)
+    result = tiphys.run(pipeline, options=options)
+    nodes = result.workflow["status"]["nodes"].values()
+    (found,) = (node["outputs"] for node in nodes if node["displayName"] == "counted")
+    assert found["parameters"][0]["value"] == str(counted.function("a\nb\n")) == "2"
 
 
 @component

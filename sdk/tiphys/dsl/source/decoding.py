@@ -11,22 +11,24 @@ import enum
 import typing
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
+from tiphys.argo.parameters import json_text
 from tiphys.dsl.types import Field, is_record
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted, unwrap
+from tiphys.step.kinds import TIMES, bare, field_names, form, is_model, members, quoted, unwrap
 
 __all__ = [
     "OBJECTS",
     "READ",
+    "choice",
     "classes_of",
     "converter",
     "converters",
     "is_rich",
     "plain",
+    "writes_objects",
     "writes_rich",
-    "writes_tuples",
 ]
 
 _TIME = "tiphys_datetime"
@@ -43,10 +45,15 @@ def tiphys_objects(value):
         value = value._asdict()
     elif hasattr(value, "__dataclass_fields__"):
         value = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    elif isinstance(value, (set, frozenset)):
+        value = sorted(value)
     if isinstance(value, dict):
-        return {name: tiphys_objects(each) for name, each in value.items()}
-    return [tiphys_objects(each) for each in value] if isinstance(value, (list, tuple)) else value"""
-"""What makes objects of NamedTuples, which json would write as lists, wherever they are."""
+        return {tiphys_name(name): tiphys_objects(each) for name, each in value.items()}
+    return [tiphys_objects(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+def tiphys_name(name):
+    return name.isoformat() if hasattr(name, "isoformat") else getattr(name, "value", name)"""
+"""What makes JSON of what json writes otherwise, or not, wherever it is: NamedTuples, sets, names that are no text."""
 _PLAIN = f"""\
 def tiphys_plain(value):
     if isinstance(value, {_TIME}.date):
@@ -103,6 +110,7 @@ def is_rich(
 ) -> bool:
     """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record;
     ``read``: or what a loop may have collected as text. ``within``: records that are being looked at."""
+    kind = bare(kind)
     if (
         read
         and nested
@@ -123,9 +131,25 @@ def is_rich(
     inner = get_args(kind)
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
         return is_rich(inner[0], read=read, within=within)
-    return get_origin(kind) in (list, tuple, dict) and any(
+    if read and (_is_set(kind) or _is_fixed(kind) or _converts_names(kind)):
+        return True
+    return get_origin(kind) in (list, tuple, set, frozenset, dict) and any(
         is_rich(each, nested=True, read=read, within=within) for each in inner
     )
+
+
+def _is_set(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in (set, frozenset)
+
+
+def _is_fixed(kind: Any) -> bool:
+    """Whether it is a tuple whose members have types of their own."""
+    return get_origin(kind) is tuple and get_args(kind)[-1:] not in ((), (Ellipsis,))
+
+
+def _converts_names(kind: Any) -> bool:
+    """Whether the names of a JSON object are not the keys of the mapping by themselves."""
+    return get_origin(kind) is dict and bool(_key(get_args(kind)[0], "key") != "key")
 
 
 def _converts(kind: Any) -> bool:
@@ -144,11 +168,17 @@ def writes_rich(kind: Any) -> bool:
     )
 
 
-def writes_tuples(kind: Any) -> bool:
-    """Whether an output is or holds a NamedTuple."""
-    return any(
-        isinstance(each, type) and is_record(each) and issubclass(each, tuple) for each in _parts(kind)
-    )
+def writes_objects(kind: Any) -> bool:
+    """Whether an output is or holds a NamedTuple, a set, or a mapping whose keys json does not write."""
+    return any(_is_object(each) for each in _parts(kind))
+
+
+def _is_object(kind: Any) -> bool:
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin is dict and inner:
+        key = unwrap(inner[0])
+        return key in TIMES or (isinstance(key, type) and issubclass(key, enum.Enum))
+    return _is_set(kind) or (is_record(kind) and issubclass(kind, tuple))
 
 
 def classes_of(kind: Any) -> Iterator[str]:
@@ -171,10 +201,10 @@ def _name(kind: Any) -> str:
 
 def converter(kind: Any) -> str:
     """The source of a function of decoded JSON; empty where the JSON is the value."""
+    kind = bare(kind)
     options = members(kind)
     if options is not None:
         return _union(kind, options)
-    kind = unwrap(kind)
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if kind in (int, float):
         return str(kind.__name__)
@@ -192,15 +222,31 @@ def converter(kind: Any) -> str:
         return f"lambda value: {kind.__name__}.model_validate({_DECODED})"
     if is_record(kind):
         return _name(kind) if _holds_itself(kind) else _record(kind)
-    if origin is tuple and inner and inner[-1] is not Ellipsis:
+    if _is_fixed(kind):
         each = ", ".join(_call(k, f"value[{number}]") for number, k in enumerate(inner))
         return f"lambda value: (lambda value: ({each},))({_DECODED})"
     if origin in (list, tuple, set, frozenset):
         made = f"[{_call(inner[0], 'value')} for value in {_DECODED}]" if inner else _DECODED
         return f"lambda value: {made if origin is list else f'{origin.__name__}({made})'}"
     if origin is dict and len(inner) == 2:
-        return f"lambda value: {{key: {_call(inner[1], 'value')} for key, value in {_DECODED}.items()}}"
+        key = _key(inner[0], "key")
+        return f"lambda value: {{{key}: {_call(inner[1], 'value')} for key, value in {_DECODED}.items()}}"
     return ""
+
+
+def choice(kind: Any, text: str) -> str:
+    """An expression for one of the values of a Literal whose types differ, by its text."""
+    return f"{ {json_text(each): each for each in get_args(kind)}!r}[{text}]"
+
+
+def _key(kind: Any, name: str) -> str:
+    """An expression for a key of a mapping, by its name in JSON."""
+    kind = unwrap(kind)
+    if get_origin(kind) is Literal:
+        kind = type(get_args(kind)[0])
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return f"{kind.__name__}({_key(type(next(iter(kind)).value), name)})"
+    return name if kind in (str, Any, object) else _call(kind, name)
 
 
 def _call(kind: Any, value: str) -> str:

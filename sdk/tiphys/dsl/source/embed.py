@@ -24,7 +24,7 @@ from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference, content_digest
 from tiphys.step import files as step_files
-from tiphys.step.kinds import file_library, form, quoted, unwrap
+from tiphys.step.kinds import file_library, form, members, quoted, unwrap
 from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
@@ -61,7 +61,7 @@ def script_source(
     if any(decoding.writes_rich(f.type) for f in signature.outputs):
         imports.lines.add(TIME_IMPORT)
         imports.helpers.add(decoding.plain(signature.outputs))
-    if any(decoding.writes_tuples(f.type) for f in signature.outputs):
+    if any(decoding.writes_objects(f.type) for f in signature.outputs):
         imports.helpers.add(decoding.OBJECTS)
     for_files = _files(signature, imports)
     needed = [*used_names(node), *imports.classes]
@@ -223,7 +223,8 @@ def _input(field: Field, text: str, imports: _Imports, site: Site) -> str:
         value = f"tiphys_read_table({text}, {library!r})" if library else f"tiphys_pathlib.Path({text})"
         return f"{value} if os.path.exists({text}) else None" if field.optional else value
     decoded = _decode(field.type, text, imports, site)
-    if field.default is not None or decoded == f"json.loads({text})" or field.type is Any:
+    nullable = field.default is None or (field.nullable and members(field.type) is None)
+    if not nullable or decoded == f"json.loads({text})" or field.type is Any:
         return decoded
     return f"None if {text} == 'null' else {decoded}"
 
@@ -236,7 +237,7 @@ def _decode(kind: Any, text: str, imports: _Imports, site: Site) -> str:
         return imports.rich(kind, text)
     if origin is Literal:
         kinds = {type(choice) for choice in get_args(kind)}
-        return _decode(kinds.pop() if len(kinds) == 1 else str, text, imports, site)
+        return _decode(kinds.pop(), text, imports, site) if len(kinds) == 1 else decoding.choice(kind, text)
     if kind in (int, float):
         return f"{kind.__name__}({text})"
     if kind is str or kind is Any:
@@ -258,7 +259,10 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
     if is_record(kind):
         imports.classes.add(kind.__name__)
         return f"{kind.__name__}(**{value})"
-    if origin in (list, tuple) and get_args(kind):
+    if origin is tuple:
+        as_list: Any = list[get_args(kind)[:1]] if get_args(kind) else list  # type: ignore[misc]
+        return f"tuple({_convert(as_list, value, imports, site)})"
+    if origin is list and get_args(kind):
         inner = unwrap(get_args(kind)[0])
         if inner in (int, float):
             return f"[{inner.__name__}(item) for item in {value}]"
@@ -277,14 +281,19 @@ def _writes_text(signature: FunctionSignature) -> bool:
     return any(may_be_long(field) for field in signature.outputs)
 
 
+def _may_end_a_line(field: Field) -> bool:
+    """Whether an output is text as it is, and not JSON."""
+    return form(field.type) in ("text", "") and may_be_long(field) and not quoted(field.type)
+
+
 def _texts(signature: FunctionSignature, rename: Mapping[str, str]) -> Iterator[str]:
     """The lines that make text of an output."""
+    if any(decoding.writes_objects(f.type) for f in signature.outputs):
+        yield "    value = tiphys_objects(value)"
     rich = any(decoding.writes_rich(f.type) for f in signature.outputs)
     if rich:
         yield "    if not isinstance(value, (str, int, float, list, dict, tuple, type(None))):"
         yield "        value = tiphys_plain(value)"
-    if any(decoding.writes_tuples(f.type) for f in signature.outputs):
-        yield "    value = tiphys_objects(value)"
     names = [rename.get(f.name, f.name) for f in signature.outputs if quoted(f.type)]
     yield "    if not isinstance(value, str)" + (f" or name in {names!r}:" if names else ":")
     default = "tiphys_plain" if rich else "vars"
@@ -334,4 +343,8 @@ def _footer(
         for pattern, by in PARTED:
             yield f"    value = re.sub({_quoted(pattern)}, {_quoted(by)}, value)"
     yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
-    yield "        file.write(value)"
+    if any(_may_end_a_line(field) for field in signature.outputs):
+        yield "        # Argo takes one end of a line off"
+        yield '        file.write(value + "\\n" if value.endswith("\\n") else value)'
+    else:
+        yield "        file.write(value)"
