@@ -48,7 +48,7 @@ class NthCall:
 
     def install(self) -> None:
         sys.addaudithook(self.heard)
-        for name in ("write", "fsync"):
+        for name in ("write", "fsync", "fdatasync"):
             setattr(os, name, self.counted(getattr(os, name)))
 
     def counted(self, call: Callable[..., Any]) -> Callable[..., Any]:

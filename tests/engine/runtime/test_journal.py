@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from tests.engine.harness import dag, execute, out, shell, workflow
 from tiphys.engine import RunOptions, resume
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.pods.pod import StepPod
 from tiphys.engine.runtime.journal import Journal, decode, encode
 
 
@@ -43,6 +47,70 @@ def test_only_what_was_committed_is_there(tmp_path: Path) -> None:
     journal.append(p.TimerFired(2.0, "t"))
     journal.close()
     assert list(Journal(tmp_path / "journal.db").events()) == [p.Begin(1.0)]
+
+
+def test_a_power_cut_takes_the_last_events_alone(tmp_path: Path) -> None:
+    """Whatever had reached the disk of what was not waited for: the events up to one of them are there, and whole."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.write_facts({"name": "a"})
+    told = [p.TimerFired(float(number), "t" * 500) for number in range(40)]
+    for event in told:
+        journal.append(event)
+        journal.commit(wait=False)
+    log = (tmp_path / "journal.db-wal").read_bytes()
+    lengths = set()
+    for size in (*range(0, len(log), 1536), len(log)):  # in the midst of a page, and at its ends
+        after = tmp_path / str(size)
+        after.mkdir()
+        shutil.copy(tmp_path / "journal.db", after)
+        (after / "journal.db-wal").write_bytes(log[:size])
+        with contextlib.closing(Journal(after / "journal.db")) as found:
+            events = list(found.events())
+        assert events == told[: len(events)]
+        lengths.add(len(events))
+    assert {0, len(told)} < lengths
+    journal.close()
+
+
+def test_the_disk_is_waited_for_once_and_when_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    wait = os.fdatasync
+    monkeypatch.setattr(
+        os, "fdatasync", lambda one: (waited.append(os.readlink(f"/proc/self/fd/{one}")), wait(one))[1]
+    )
+    journal, log = Journal(tmp_path / "journal.db"), str(tmp_path / "journal.db-wal")
+    journal.write_facts({"name": "a"})
+    assert waited == [log]
+    journal.append(p.Begin(1.0))
+    journal.commit(wait=False)
+    with contextlib.closing(Journal(tmp_path / "journal.db", reading=True)) as other:
+        assert list(other.events()) == [p.Begin(1.0)], "a killed engine's events are there"
+    assert waited == [log]
+    journal.sync()
+    journal.sync()
+    assert waited == [log] * 2
+    journal.request(p.Suspend(2.0))
+    journal.append(p.TimerFired(2.0, "t"))
+    journal.commit()
+    assert waited == [log] * 4
+    journal.close()
+
+
+def test_commands_are_carried_out_before_the_disk_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next one not before."""
+    order: list[str] = []
+    real_sync, real_start = Journal.sync, StepPod.start
+    monkeypatch.setattr(Journal, "sync", lambda self: (order.append("disk"), real_sync(self))[1])
+    monkeypatch.setattr(StepPod, "start", lambda self: (order.append("start"), real_start(self))[1])
+    tasks = ({"name": "a", "template": "s"}, {"name": "b", "template": "s", "depends": "a"})
+    result = execute(tmp_path, workflow(dag(*tasks), shell("s", "true")))
+    assert result.succeeded
+    starts = [number for number, each in enumerate(order) if each == "start"]
+    assert len(starts) == 2 and all(order[number + 1] == "disk" for number in starts)
 
 
 def test_a_reader_that_comes_before_the_tables_finds_nothing_and_then_all(tmp_path: Path) -> None:

@@ -117,13 +117,13 @@ class Driver:
         self.drain()
 
     def drain(self) -> None:
-        """Journal what has arrived, give it to the core, and carry out what the core wants."""
+        """Journal what has arrived, give it to the core, carry out what the core wants, and wait for the disk."""
         while self._inbox and self.finished is None:
             events = list(self._inbox)
             self._inbox.clear()
             for event in events:
                 self.journal.append(event)
-            self.journal.commit()
+            self.journal.commit(wait=False)
             while self._collected:
                 self._collected.pop().clean()
             for event in events:
@@ -132,7 +132,8 @@ class Driver:
                 self.carry_out(commands)
                 if isinstance(event, Suspend | Resume):
                     self._sync.suspended_or_resumed()
-        self.journal.commit()
+        self.journal.commit(wait=False)
+        self.journal.sync()
         self.metrics.touch()
         if self.journal.pending and not self._flushing:
             self._flushing = True

@@ -1,8 +1,11 @@
 """The durable record of a run: every event, in order, in SQLite.
 
-Events are written before the commands that they cause are carried out, and a commit waits for the disk
-(``synchronous=FULL``); all events that arrive together share one commit. Replaying the events through a new
-machine gives the same state, so a run that was killed goes on from here.
+Events are written before the commands that they cause are carried out; all events that arrive together share one
+commit. Replaying the events through a new machine gives the same state, so a run that was killed goes on from here.
+
+The disk is waited for while what they begin runs (:meth:`Journal.sync`; SQLite does not, ``synchronous=NORMAL``). A
+power cut before takes the last events, none from between: what they had begun has ended with the power, and begins
+anew.
 
 What other processes ask of a run is written here, too, and answered in the commit of the event it became: it is
 carried out once, whoever is killed when.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,7 +28,7 @@ from tiphys.engine.objects.workflow import MAKER
 from tiphys.engine.runtime import withheld
 from tiphys.errors import RefusedError, StoreError
 from tiphys.store import sqlite
-from tiphys.store.files import clear
+from tiphys.store.files import clear, sync_folder
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import KubeObject
@@ -118,6 +122,8 @@ class Journal:
         self._objects: dict[tuple[str, str], str | None] = {}
         self._secrets: dict[str, Mapping[str, object] | None] = {}
         self._answers: dict[int, str] = {}
+        self._log = -1  # SQLite's (WAL), to wait for
+        self._unsynced = False
 
     def _open(self, path: Path) -> None:
         with clear(path), self._named():
@@ -127,7 +133,7 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             version = self._version()
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
             if version < _VERSION:
                 self._migrate()
 
@@ -177,6 +183,8 @@ class Journal:
             for name, value in facts.items():
                 self._put_fact(name, value)
             self._db.execute("COMMIT")
+        self._unsynced = True
+        self.sync()
 
     def _put_fact(self, name: str, value: object) -> None:
         text = json.dumps(value)
@@ -221,6 +229,8 @@ class Journal:
             for name, value in facts.items():
                 self._put_fact(name, value)
             self._db.execute("COMMIT")
+        self._unsynced = True
+        self.sync()
 
     # -- requests: what other processes ask of the run --------------------------------------------------------
 
@@ -231,6 +241,8 @@ class Journal:
             row = self._db.execute(
                 "INSERT INTO requests(kind, body, sum) VALUES(?,?,?)", (kind, body, _sum(kind, body))
             )
+            self._unsynced = True
+            self.sync()
             return int(row.lastrowid or 0)
 
     def requests(self) -> list[tuple[int, Event]]:
@@ -281,9 +293,9 @@ class Journal:
         self._urgent = self._urgent or bool(self._batch)
         self.commit()
 
-    def commit(self) -> None:
-        """Write the batch and wait for the disk; what alone changes nothing that a resume needs waits for the next
-        one. Raises StoreError (TIP411 for a full disk)."""
+    def commit(self, *, wait: bool = True) -> None:
+        """Write the batch, and wait for the disk unless somebody will (:meth:`sync`); what alone changes nothing that a
+        resume needs waits for the next one. Raises StoreError (TIP411 for a full disk)."""
         if not self._urgent and not self._objects:
             return
         withheld.note_made(self.path.parent, self._secrets)
@@ -314,6 +326,20 @@ class Journal:
         self._objects.clear()
         self._answers.clear()
         self._urgent = False
+        self._unsynced = True
+        if wait:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk. Raises StoreError."""
+        if not self._unsynced:
+            return
+        with clear(self.path):
+            if self._log < 0:  # it may be new: the folder has to know it
+                self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+                sync_folder(self.path.parent)
+            getattr(os, "fdatasync", os.fsync)(self._log)  # macOS has the other alone
+        self._unsynced = False
 
     def events(self) -> Iterator[Event]:
         """All events, oldest first."""
@@ -357,6 +383,9 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
 
     def _named(self) -> _Named:
         return _Named(self.path)
