@@ -34,7 +34,7 @@ def flow(*ids: str, **more: Json) -> Json:
 
 
 def told(store: Store, text: str, worker: str = "") -> list[Point]:
-    folder = reports_of(store.root / "runs" / "wf", NODE, worker)
+    folder = Path(reports_of(store.root / "runs" / "wf", NODE, worker))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.jsonl").write_text(text)
     return [each for each in points(store, flow(NODE)) if isinstance(each, Point)]
@@ -55,7 +55,7 @@ def test_a_report_and_a_worker(store: Store) -> None:
 
 def test_a_line_without_a_time_has_that_of_the_one_before_or_the_files(store: Store) -> None:
     first, second, third = told(store, '{"a": 1}\n{"at": 7, "a": 2}\n{"a": 3}\n')
-    file = reports_of(store.root / "runs" / "wf", NODE) / "report.jsonl"
+    file = Path(reports_of(store.root / "runs" / "wf", NODE)) / "report.jsonl"
     assert (first.at, second.at, third.at) == (file.stat().st_mtime, 7.0, 7.0)
 
 
@@ -95,7 +95,7 @@ def test_of_a_long_file_the_end_counts(store: Store, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_no_file_is_not_opened(store: Store, tmp_path: Path) -> None:
-    folder = reports_of(store.root / "runs" / "wf", NODE)
+    folder = Path(reports_of(store.root / "runs" / "wf", NODE))
     folder.mkdir(parents=True)
     os.mkfifo(folder / "pipe.jsonl")
     (folder / "link.jsonl").symlink_to("/etc/passwd")

@@ -3,7 +3,6 @@ Python."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin
@@ -16,6 +15,7 @@ from tiphys.dsl.task import Task, TaskNode
 from tiphys.dsl.template import StepTemplate, bind
 from tiphys.dsl.values import LoopItem, Value
 from tiphys.errors import DefinitionError
+from tiphys.step.kinds import plain
 
 __all__ = ["CallableTemplate", "GraphScope", "for_each", "graph_here", "invoke", "refuse_hera"]
 
@@ -129,25 +129,36 @@ def for_each(
             cause="a loop needs a list whose order is fixed",
             fix="pass a list or a tuple",
         )
-    values = list(items)
-    for value in values:
-        if isinstance(value, (Value, Task)) or not _plain(value):
-            raise DefinitionError(
-                "TIP118",
-                f"for_each over a list with {value!r}",
-                where=str(site),
-                cause="the items of a fixed list are numbers, strings, booleans, lists or objects of these",
-                fix="pass such values; for outputs of other tasks, use one output of type list[…]",
-            )
-    kinds = {type(value) for value in values}
+    values = [_item(value, site) for value in items]
+    kinds = {type(value) for value in items}
     return LoopItem(values, kinds.pop() if len(kinds) == 1 else Any, limits=limits)
 
 
-def _plain(value: Any) -> bool:
+def _item(value: object, site: Site) -> object:
+    """An item of a fixed list as JSON has it. Raises DefinitionError (TIP118)."""
+    try:
+        found = plain(value)
+    except TypeError:  # a set without an order
+        found = None
+    if not _may_be_an_item(found):
+        raise DefinitionError(
+            "TIP118",
+            f"for_each over a list with {value!r}",
+            where=str(site),
+            cause="the items of a fixed list are numbers (of at most 64 bits), strings, booleans, times, or lists, "
+            "records or objects of these",
+            fix="pass such values; for outputs of other tasks, use one output of type list[…]",
+        )
+    return found
+
+
+def _may_be_an_item(value: object) -> bool:
     if isinstance(value, str):
-        return not re.search(r"\{\{", value)
+        return "{{" not in value
     if isinstance(value, dict):
-        return all(isinstance(k, str) and _plain(v) for k, v in value.items())
+        return all(isinstance(k, str) and (v is None or _may_be_an_item(v)) for k, v in value.items())
     if isinstance(value, list):
-        return all(_plain(v) for v in value)
-    return isinstance(value, (bool, int, float))
+        return all(v is None or _may_be_an_item(v) for v in value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63  # what is larger Argo reads as a float
+    return isinstance(value, float)

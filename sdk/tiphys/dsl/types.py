@@ -292,6 +292,14 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
         _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
         _check(kind, f"the input {parameter.name!r} of {name}", site, files=files)
         default = MISSING if parameter.default is parameter.empty else parameter.default
+        if default == "null" and optional(kind) and form(unwrap(kind)) == "text":
+            raise DefinitionError(
+                "TIP110",
+                f"the input {parameter.name!r} of {name} has the default 'null'",
+                where=str(site),
+                cause="that text is how None is written",
+                fix="write None, or another text",
+            )
         field = Field(
             parameter.name,
             named(kind, kebab(parameter.name)),
@@ -414,13 +422,17 @@ def fits(actual: Any, expected: Any) -> bool:
         return all(fits(type(choice), expected) for choice in get_args(actual))
     if isinstance(expected, type) and issubclass(expected, enum.Enum):
         return actual is str
+    inner_actual, inner_expected = get_args(actual), get_args(expected)
     if expected_origin is dict:
-        return actual_origin is dict or is_record(actual) or is_model(actual)
-    if expected_origin in (list, tuple):
-        if actual_origin not in (list, tuple):
+        if actual_origin is not dict:
+            return is_record(actual) or is_model(actual)
+        return not inner_actual or not inner_expected or all(map(fits, inner_actual, inner_expected))
+    if expected_origin in _COLLECTIONS:
+        if actual_origin not in _COLLECTIONS:
             return False
-        inner_actual, inner_expected = get_args(actual), get_args(expected)
-        return not inner_actual or not inner_expected or fits(inner_actual[0], inner_expected[0])
+        if Ellipsis in (*inner_actual, *inner_expected) or len(inner_actual) != len(inner_expected):
+            inner_actual, inner_expected = inner_actual[:1], inner_expected[:1]
+        return not inner_actual or not inner_expected or all(map(fits, inner_actual, inner_expected))
     return (is_record(expected) or is_model(expected)) and actual is dict
 
 

@@ -23,10 +23,10 @@ _WORKER = regex(r"\.([a-z]{1,30}-\d{1,9})\Z")
 _MOST = 100_000  # files that are looked at: a step may make as many as it likes
 
 
-def reports_of(run: Path, node: str, worker: str = "") -> Path:
+def reports_of(run: Path, node: str, worker: str = "") -> str:
     """The folder of what a step tells, or one replica of its gang, or, with ``.jsonl``, the file; ``run`` is the folder
-    of the run."""
-    return Path(f"{run}/{_REPORTS}/{node}.{worker}" if worker else f"{run}/{_REPORTS}/{node}")
+    of the run. Text, since each step's is asked for, and few have one."""
+    return f"{run}/{_REPORTS}/{node}.{worker}" if worker else f"{run}/{_REPORTS}/{node}"
 
 
 def report_files(run: Path) -> Iterator[tuple[Path, str]]:

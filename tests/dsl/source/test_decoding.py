@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 import tiphys
-from tiphys import DefinitionError, Pipeline, component
+from tiphys import DefinitionError, Pipeline, component, for_each
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.types import signature_of
@@ -52,6 +52,10 @@ class Level(enum.Enum):
 
 
 User = NewType("User", int)
+
+
+class Named(str, enum.Enum):
+    FIRST = "the first"
 
 
 @dataclass(frozen=True, order=True)
@@ -265,6 +269,62 @@ def test_a_value_comes_as_it_was_given(module: Any, number: int, tmp_path: Path)
         assert repr(decode(written[name], each)) == repr(decode(wrote[name], each)) == expected
 
 
+LOOPED = [
+    "date(2026, 2, 28)",
+    "datetime(2026, 2, 28, 1, tzinfo=timezone.utc)",
+    "timedelta(seconds=90)",
+    "Colour.BLUE",
+    "Named.FIRST",
+    "Level.HIGH",
+    "Point(1, Colour.RED)",
+    "Slotted(3, 4.5)",
+    "Inner(rate=1, day=date(2026, 1, 1))",
+    "Tree('a', branches=[Tree('b')])",
+    "[1, None]",
+    "{'a': date(2026, 1, 1)}",
+    "(1, 'a')",
+    "{1}",
+    "2**63 - 1",
+    "-(2**63)",
+    "0.1",
+    "True",
+]
+
+
+@pytest.mark.parametrize("text", LOOPED)
+def test_an_item_of_a_list_comes_as_it_was_given(module: Any, text: str, tmp_path: Path) -> None:
+    """Through the engine: an item is what Argo makes of it."""
+    value = eval(text, vars(module))
+    kind = KINDS.get(type(value), type(value))
+    (tmp_path / "looped.py").write_text(
+        "from rich_types import *\nfrom tiphys import for_each\n\n\n@component\n"
+        f"def shown(value: {kind if isinstance(kind, str) else kind.__name__}) -> str:\n    return repr(value)\n\n\n"
+        f'with Pipeline("p") as pipeline:\n    shown(value=for_each([{text}]))\n'
+    )
+    options = RunOptions(store=tmp_path / "store", images={"*": "host"}, handle_signals=False)
+    result = tiphys.run(str(tmp_path / "looped.py"), options=options)
+    assert result.succeeded, result.message
+    (pod,) = (node for node in result.workflow["status"]["nodes"].values() if node["type"] == "Pod")
+    assert rejoined(pod["outputs"]["parameters"][0]["value"]) == repr(value)
+
+
+KINDS: dict[type, str] = {
+    dict: "dict[str, date]",
+    list: "list",
+    tuple: "tuple[int, str]",
+    set: "set[int]",
+}
+
+
+@pytest.mark.parametrize(
+    "item", [2**63, -(2**63) - 1, None, {1: 2}, b"a", {1, "a"}, {"a": [10**30]}, "{{a}}"]
+)
+def test_what_argo_would_read_otherwise_is_no_item(item: object) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        for_each([item])
+    assert caught.value.code == "TIP118" and repr(item) in caught.value.message
+
+
 def read(text: str) -> object:
     """JSON as a value, whatever blanks are in it."""
     try:
@@ -312,6 +372,13 @@ def test_what_is_written_as_none_is_no_text(module: Any) -> None:
     with Pipeline("p"), pytest.raises(DefinitionError) as caught:
         component(optional_text)(value="null")
     assert caught.value.code == "TIP105" and "None" in caught.value.cause
+
+    with pytest.raises(DefinitionError) as caught:
+        component(null_by_itself)
+    assert caught.value.code == "TIP110" and "None" in caught.value.cause
+
+
+def null_by_itself(value: str | None = "null") -> None: ...
 
 
 def optional_text(value: str | None) -> str:

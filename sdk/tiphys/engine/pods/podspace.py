@@ -113,7 +113,7 @@ class PodSpace:
         self._addresses = addresses or {}  # where on this machine those are that variables name (host:port)
         self._containers = containers or {}  # those of the pod, by name
         self._besides: set[Path] = set()
-        self._told: Path | None = None
+        self._told: str | None = None
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
         self._metadata = metadata or {}
@@ -230,12 +230,12 @@ class PodSpace:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def _reports(self) -> Path | None:
+    def _reports(self) -> str | None:
         """What its containers have to tell is kept under this name, where no volume of theirs is meant for it."""
         if self.node and self._told is None:
             self._told = reports_of(self.host.folder, self.node, self.worker)
             if not self.host.reports:
-                self._told.parent.mkdir(exist_ok=True)
+                os.makedirs(os.path.dirname(self._told), exist_ok=True)
                 self.host.reports = True
         return self._told
 
@@ -245,7 +245,7 @@ class PodSpace:
             self.host.sampler.forget(self.node)
         if self._told is not None:
             with contextlib.suppress(OSError):  # something was told, or there is none
-                self._told.rmdir()
+                os.rmdir(self._told)
         for folder in self._besides:
             remove(folder)
         if not self.host.options.keep_folders:

@@ -124,7 +124,7 @@ class Container:
         default_factory=dict
     )  # libraries by which: the name of each -> where it is
     # what its file of reports is called on this machine, where it is given none (given_reports)
-    reports: Path | None = None
+    reports: str | None = None
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
@@ -188,8 +188,9 @@ class Container:
 def given_reports(container: Container) -> None:
     """Of one that has files of its own: a folder in which it tells what it has to tell."""
     if container.reports is not None and REPORT not in container.env:
-        container.reports.mkdir(exist_ok=True)
-        container.mounts = [*container.mounts, Mount(_REPORTS, container.reports)]
+        folder = Path(container.reports)
+        folder.mkdir(exist_ok=True)
+        container.mounts = [*container.mounts, Mount(_REPORTS, folder)]
         container.env = {**container.env, REPORT: f"{_REPORTS}/{REPORT_FILE}"}
 
 
