@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +71,15 @@ def test_a_command_leaves_nothing_settled_behind(tmp_path: Path, capsys: pytest.
     assert main(["lint", str(file)]) == 1
     assert gc.get_freeze_count() == 0 and gc.isenabled()
     assert "L105" in capsys.readouterr().out
+
+
+def test_a_process_that_ends_with_its_command_leaves_settled_what_is(tmp_path: Path) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text("kind: Workflow\n")
+    program = (
+        f"import gc, sys; from tiphys.cli import main; sys.argv = ['tiphys', 'lint', {str(file)!r}]; "
+        "code = main(); print(code, gc.get_freeze_count() > 1000); "
+        "code = main(sys.argv[1:]); print(code, gc.get_freeze_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if line.startswith("1 ")] == ["1 True", "1 0"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+
 from tiphys.lazy import regex
 
-__all__ = ["plain"]
+__all__ = ["columns", "plain"]
 
 # what moves a terminal's cursor, changes its title or its order of writing
 _CONTROLS = regex(r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff")
@@ -24,3 +28,14 @@ def plain(text: str, most: int = _MOST) -> str:
     return _CONTROLS.sub(
         lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
     )
+
+
+def columns() -> int:
+    """How wide the terminal is, as :func:`shutil.get_terminal_size` says, which is slow to import: with all kinds of
+    archives."""
+    with contextlib.suppress(KeyError, ValueError):
+        if (said := int(os.environ["COLUMNS"])) > 0:
+            return said
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80

@@ -163,6 +163,15 @@ def test_size_is_bounded(tmp_path: Path) -> None:
     assert caught.value.code == "TIP204"
 
 
+@pytest.mark.parametrize("size", [2**16 - 1, 2**16, 2**16 + 1, 2**18])
+def test_a_file_is_read_to_its_end_and_no_further_than_is_allowed(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text(f"a: {'x' * (size - 3)}")
+    assert read_file(path, limits=ReaderLimits(bytes=size))[0].data == {"a": "x" * (size - 3)}
+    with pytest.raises(RefusedError, match="larger than"):
+        read_file(path, limits=ReaderLimits(bytes=size - 1))
+
+
 def test_an_anchor_that_contains_itself_is_refused() -> None:
     with pytest.raises(RefusedError, match="contains itself"):
         read_text("a: &a\n  b: *a\n")

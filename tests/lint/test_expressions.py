@@ -195,3 +195,22 @@ def test_text_without_expressions_does_not_load_their_parser() -> None:
         "sys.exit('tiphys.expr.parser' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_an_expression_loads_no_more_than_its_check_needs() -> None:
+    """Of what its functions use when they are called nothing."""
+    program = (
+        "import sys; from tiphys.lint import lint\n"
+        "main = {'name': 'main', 'container': {'image': 'a:1', 'command': ['{{=sprig.trimm(1)}}']}}\n"
+        "spec = {'entrypoint': 'main', 'templates': [main]}\n"
+        "head = {'apiVersion': 'argoproj.io/v1alpha1', 'kind': 'Workflow', 'metadata': {'name': 'a'}}\n"
+        "assert 'L359' in [each.code for each in lint({**head, 'spec': spec})]\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True
+    )
+    slow = {"dataclasses", "hashlib", "inspect", "random", "urllib", "uuid", "zoneinfo"}
+    loaded = set(done.stdout.split())
+    assert "tiphys.expr.sprig" in loaded
+    assert not slow & loaded

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 __all__ = ["any_string"]
 
 
@@ -20,5 +18,7 @@ def any_string(value: object) -> str:
     if isinstance(value, int) and -(2**53) <= value <= 2**53:
         return str(value)
     if isinstance(value, int | float):
+        from decimal import Decimal  # slow to import, and most numbers are whole
+
         return format(Decimal(repr(float(value))), "f").removesuffix(".0")
     return ""

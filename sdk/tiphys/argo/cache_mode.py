@@ -13,10 +13,10 @@ is told of its key.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
+from tiphys.argo.copies import plain_copy
 from tiphys.argo.spec import calls, containers, every_template, holders, tasks, template_kind
 from tiphys.errors import RefusedError, did_you_mean
 
@@ -116,7 +116,7 @@ def _key_of_the_run(template: Template) -> None:
 
 
 def _changed(item: T, mode: CacheMode) -> T:
-    made = copy.deepcopy(item)
+    made = plain_copy(item)
     for _, template in every_template((made.get("spec") or {}).get("templates")):
         _key_of_the_run(template)
     for template in _memoized(made.get("spec") or {}):

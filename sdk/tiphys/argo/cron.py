@@ -9,15 +9,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from tiphys.argo.copies import plain_copy
 from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_nanoseconds
 from tiphys.expr.lexer import ExprError
-from tiphys.frozen import frozen
 from tiphys.lazy import regex
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ class _BadError(ValueError):
     """The text is no schedule."""
 
 
-@frozen
-class _Schedule:
+class _Schedule(NamedTuple):
     """A schedule that was read: the allowed values of each field, or a period in seconds."""
 
     zone: tzinfo = UTC
@@ -243,7 +241,7 @@ def child_workflow(cron: CronWorkflow, at: float) -> Workflow:
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": made,
-        "spec": deepcopy(spec.get("workflowSpec") or {}),
+        "spec": plain_copy(spec.get("workflowSpec") or {}),
     }
 
 

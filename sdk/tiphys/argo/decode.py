@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.quantity import quantity
@@ -16,7 +16,6 @@ from tiphys.argo.schema import Table, table
 from tiphys.argo.spec import Path, written
 from tiphys.argo.time import is_time
 from tiphys.errors import RefusedError
-from tiphys.frozen import frozen
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -45,8 +44,7 @@ _WORDS = {
 }
 
 
-@frozen
-class Misfit:
+class Misfit(NamedTuple):
     """One value that the type refuses."""
 
     kind: Kind

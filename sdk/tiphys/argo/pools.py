@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-
-from tiphys.frozen import frozen
+from typing import NamedTuple
 
 __all__ = ["POOLS", "TRAINING_POOL", "Weight", "pools_of", "pools_text", "weight_of"]
 
@@ -23,8 +22,7 @@ TRAINING_POOL = "tiphys.dev/training-pool"
 """The label of a workflow that the training service began: it admits the whole of it."""
 
 
-@frozen
-class Weight:
+class Weight(NamedTuple):
     """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``. ``least``:
     the permits that it can do with; 0: no fewer. ``counts``: the numbers of them that it can do with, from ``least`` to
     ``permits``; empty: all between."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal
 
 from tiphys.lazy import regex
 
@@ -28,7 +27,6 @@ def quantity(text: object) -> float:
 
 
 _LARGEST = 2**63 - 1  # what Kubernetes counts in
-_EXACT = Context(prec=60)
 
 
 def whole_quantity(text: object, unit: str = "") -> int:
@@ -39,9 +37,12 @@ def whole_quantity(text: object, unit: str = "") -> int:
     if found is None or len(word) > 40:
         raise ValueError(f"{word[:40]!r} is no quantity")
     number, suffix = found.groups()
+    from decimal import Context, Decimal  # slow to import, and few ask for this
+
+    exact, size = Context(prec=60), Decimal(str(_UNITS[unit] if unit else 1))
     try:  # decimals, since 0.1 has no float
-        amount = _EXACT.multiply(Decimal(number), _size(suffix)) if suffix else Decimal(word)
-        many = _EXACT.divide(amount, _size(unit))
+        amount = exact.multiply(Decimal(number), Decimal(str(_UNITS[suffix]))) if suffix else Decimal(word)
+        many = exact.divide(amount, size)
     except ArithmeticError:
         raise ValueError(f"{word!r} is too much") from None
     if not 0 <= many <= _LARGEST:
@@ -49,10 +50,6 @@ def whole_quantity(text: object, unit: str = "") -> int:
     if many != int(many):
         raise ValueError(f"{word!r} is no whole number of {unit or 'units'}")
     return int(many)
-
-
-def _size(unit: str) -> Decimal:
-    return Decimal(str(_UNITS[unit])) if unit else Decimal(1)
 
 
 _BYTES = ("memory", "ephemeral-storage")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tiphys.errors import RefusedError
 from tiphys.expr.gotext import atoi
-from tiphys.frozen import frozen
 from tiphys.lazy import regex
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def _name_problem(name: str, what: str) -> str:
     return ""
 
 
-@frozen
-class Requirement:
+class Requirement(NamedTuple):
     """One condition: ``operator`` is ``=``, ``==``, ``!=``, ``in``, ``notin``, ``exists``, ``!``, ``gt``, ``lt``."""
 
     key: str
@@ -265,8 +263,7 @@ def _tokens(text: str) -> Iterator[str]:
 # -- fields ----------------------------------------------------------------------------------------------------------
 
 
-@frozen
-class FieldSelector:
+class FieldSelector(NamedTuple):
     """What a field selector asks: (field, whether it must equal, value) each; nothing selects everything."""
 
     terms: tuple[tuple[str, bool, str], ...] = ()

@@ -6,9 +6,7 @@ Only objects are walked: what else stands there is for the linter to tell.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast
-
-from tiphys.frozen import frozen
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, SetContainer
@@ -52,8 +50,7 @@ TYPES = {
 _DEEPEST = 100  # inline templates in inline templates: more are no workflow
 
 
-@frozen
-class SpecCall:
+class SpecCall(NamedTuple):
     """A step or a task. ``path`` leads to it from its template; ``family`` is how its outputs are referred to."""
 
     holder: WorkflowStep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 from datetime import UTC, datetime
 
@@ -15,7 +14,6 @@ _TIME = regex(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def rfc3339(moment: float) -> str:
@@ -54,13 +52,12 @@ def _read(text: str) -> float | None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     fraction, sign, hours, minutes = found.groups()[6:]
-    if not year or not 1 <= month <= 12 or hour > 23 or minute > 59 or second > 59:
-        return None
-    if not 1 <= day <= _DAYS[month - 1] + (month == 2 and calendar.isleap(year)):
+    try:
+        whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+    except ValueError:
         return None
     offset = int(hours or 0) * 3600 + int(minutes or 0) * 60
     if int(hours or 0) > 24 or int(minutes or 0) > 60:
         return None
-    whole = calendar.timegm((year, month, day, hour, minute, second))
     whole += offset if sign == "-" else -offset
     return whole + int((fraction or "0")[:3].ljust(3, "0")) / 1000

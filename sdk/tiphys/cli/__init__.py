@@ -13,11 +13,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from tiphys._version import __version__
 from tiphys.errors import TiphysError
 from tiphys.garbage import seldom_collected
-from tiphys.terminal import plain
+from tiphys.terminal import columns, plain
 
 __all__ = ["main", "parser"]
 
@@ -28,11 +29,25 @@ _COMMANDS = (
 )  # fmt: skip
 
 
+class _Help(argparse.HelpFormatter):
+    """One is made for each argument that is added: it should import nothing."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns() - 2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Those of the commands are of its kind."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, formatter_class=_Help)
+
+
 def parser(command: str = "") -> argparse.ArgumentParser:
     """The parser of all commands; of one command that has a module of its name the parser of that module's, which takes
     a fraction of the time to make.
     """
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="tiphys",
         description="ML pipelines in Python, as Argo Workflows YAML, on a laptop or on Kubernetes.",
         epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=12",
@@ -53,12 +68,14 @@ def parser(command: str = "") -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code. Without ``arguments`` those of this process are meant, and it is over
+    with the command: what is settled is not even looked at when Python ends, which took a tenth of a short one."""
     try:
         with seldom_collected():
             return _run(sys.argv[1:] if arguments is None else arguments)
     finally:
-        gc.unfreeze()  # for whoever goes on: see tiphys.garbage.settled
+        if arguments is not None:
+            gc.unfreeze()  # for whoever goes on: see tiphys.garbage.settled
 
 
 def _run(given: Sequence[str]) -> int:

@@ -9,7 +9,6 @@ from typing import Any
 from tiphys.expr.durations import format_go
 from tiphys.expr.gotime import format_layout, zone_name
 from tiphys.expr.semver import SemverVersion
-from tiphys.frozen import frozen
 
 Value = Any
 
@@ -26,12 +25,20 @@ def text(moment: datetime) -> str:
     return format_layout(moment, "2006-01-02T15:04:05.999999999Z07:00")
 
 
-@frozen
 class Named:
     """A ``time.Month`` or ``time.Weekday``: a number of a kind of its own, equal to no plain number."""
 
-    kind: str
-    number: int
+    __slots__ = ("kind", "number")
+
+    def __init__(self, kind: str, number: int) -> None:
+        self.kind = kind
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Named) and (self.kind, self.number) == (other.kind, other.number)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.number))
 
     def __str__(self) -> str:
         # 1 January 2001 was a Monday

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
-from tiphys.frozen import frozen
 from tiphys.lazy import regex
 
 Value = Any
@@ -34,12 +32,8 @@ _SEVERAL = regex(
 _RANGE = regex(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
 
 
-@frozen
-class SemverVersion:
-    """A version; ``original`` is how it was written, empty for one that was made of another.
-
-    Go has the methods in ``_POINTER`` only for the first kind, which is a pointer there.
-    """
+class _Parts(NamedTuple):
+    """Of a version. ``original`` is how it was written, empty for one that was made of another."""
 
     major: int
     minor: int
@@ -48,16 +42,35 @@ class SemverVersion:
     metadata: str = ""
     original: str = ""
 
+
+class SemverVersion:
+    """A version: to expressions no list, as its parts would be.
+
+    Go has the methods in ``_POINTER`` only for one that has its ``original``, which is a pointer there.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: _Parts) -> None:
+        self.parts = parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SemverVersion) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
     def __str__(self) -> str:
-        text = f"{self.major}.{self.minor}.{self.patch}"
-        return text + (self.prerelease and f"-{self.prerelease}") + (self.metadata and f"+{self.metadata}")
+        major, minor, patch, prerelease, metadata, _ = self.parts
+        return f"{major}.{minor}.{patch}" + (prerelease and f"-{prerelease}") + (metadata and f"+{metadata}")
 
     @property
     def order(self) -> tuple[Any, ...]:
         """What versions are compared by: metadata counts for nothing, a prerelease comes before its release."""
-        numbers = ((p, p.lstrip("0")) for p in self.prerelease.split("."))  # of any length
+        major, minor, patch, prerelease, *_ = self.parts
+        numbers = ((p, p.lstrip("0")) for p in prerelease.split("."))  # of any length
         parts = tuple((0, len(n), n) if p.isdigit() else (1, 0, p) for p, n in numbers)
-        return (self.major, self.minor, self.patch, (1, ()) if not self.prerelease else (0, parts))
+        return (major, minor, patch, (0, parts) if prerelease else (1, ()))
 
     def compare(self, other: SemverVersion) -> int:
         """Return -1, 0 or 1."""
@@ -65,11 +78,11 @@ class SemverVersion:
 
     def changed(self, **parts: Any) -> SemverVersion:
         """Return a version made of this one."""
-        return replace(self, original="", **parts)
+        return SemverVersion(self.parts._replace(original="", **parts))
 
     def method(self, name: str) -> Callable[..., Value] | None:
         """Return a method of Go's type of that name."""
-        found = None if name in _POINTER and not self.original else _METHODS.get(name)
+        found = None if name in _POINTER and not self.parts.original else _METHODS.get(name)
         return None if found is None else lambda *arguments: found(self, *arguments)
 
 
@@ -87,7 +100,7 @@ def parse_version(text: str) -> SemverVersion:
     numbers = [_segment(part or "0") for part in match.group(1, 2, 3)]
     _no_leading_zero(match[4] or "")
     major, minor, patch = numbers
-    return SemverVersion(major, minor, patch, match[4] or "", match[5] or "", text)
+    return SemverVersion(_Parts(major, minor, patch, match[4] or "", match[5] or "", text))
 
 
 def _segment(text: str) -> int:
@@ -125,13 +138,13 @@ def _ordered(test: Callable[[int], bool]) -> Callable[[SemverVersion, Value], bo
 
 
 def _version(value: Value) -> SemverVersion:
-    if not isinstance(value, SemverVersion) or not value.original:
+    if not isinstance(value, SemverVersion) or not value.parts.original:
         raise ExprError(f"cannot use {type(value).__name__} as a version")
     return value
 
 
 def _increased(version: SemverVersion) -> SemverVersion:
-    patch = version.patch if version.prerelease else version.patch + 1
+    patch = version.parts.patch if version.parts.prerelease else version.parts.patch + 1
     return version.changed(patch=patch, **_RELEASE)
 
 
@@ -140,10 +153,11 @@ _POINTER = ("Original", "Compare", "LessThan", "LessThanEqual", "GreaterThan", "
 
 
 _METHODS: dict[str, Callable[..., Value]] = {
-    "Major": lambda v: v.major, "Minor": lambda v: v.minor, "Patch": lambda v: v.patch,
-    "Prerelease": lambda v: v.prerelease, "Metadata": lambda v: v.metadata, "Original": lambda v: v.original,
-    "String": str, "Value": str, "IncMajor": lambda v: v.changed(major=v.major + 1, minor=0, patch=0, **_RELEASE),
-    "IncMinor": lambda v: v.changed(minor=v.minor + 1, patch=0, **_RELEASE), "IncPatch": _increased,
+    "Major": lambda v: v.parts.major, "Minor": lambda v: v.parts.minor, "Patch": lambda v: v.parts.patch,
+    "Prerelease": lambda v: v.parts.prerelease, "Metadata": lambda v: v.parts.metadata,
+    "Original": lambda v: v.parts.original, "String": str, "Value": str,
+    "IncMajor": lambda v: v.changed(major=v.parts.major + 1, minor=0, patch=0, **_RELEASE),
+    "IncMinor": lambda v: v.changed(minor=v.parts.minor + 1, patch=0, **_RELEASE), "IncPatch": _increased,
     "SetPrerelease": _set_prerelease, "SetMetadata": _set_metadata, "Compare": lambda v, o: v.compare(_version(o)),
     "LessThan": _ordered(lambda c: c < 0), "LessThanEqual": _ordered(lambda c: c <= 0),
     "GreaterThan": _ordered(lambda c: c > 0), "GreaterThanEqual": _ordered(lambda c: c >= 0),
@@ -151,8 +165,7 @@ _METHODS: dict[str, Callable[..., Value]] = {
 }  # fmt: skip
 
 
-@frozen
-class _Constraint:
+class _Constraint(NamedTuple):
     """One comparison; ``given`` is how many of its version's three numbers are written."""
 
     operator: str
@@ -160,7 +173,7 @@ class _Constraint:
     given: int
 
     def admits(self, version: SemverVersion) -> bool:
-        if version.prerelease and not self.version.prerelease:
+        if version.parts.prerelease and not self.version.parts.prerelease:
             return False
         return _CHECKS[self.operator](self, version)
 
@@ -204,7 +217,7 @@ def _caret(constraint: _Constraint, version: SemverVersion) -> bool:
 
 
 def _numbers(version: SemverVersion) -> tuple[int, int, int]:
-    return (version.major, version.minor, version.patch)
+    return (version.parts.major, version.parts.minor, version.parts.patch)
 
 
 _CHECKS: dict[str, Callable[[_Constraint, SemverVersion], bool]] = {
@@ -231,7 +244,7 @@ def _constraint(match: re.Match[str]) -> _Constraint:
     operator, *parts, prerelease = match.groups()
     given = next((at for at, part in enumerate(parts) if part is None or part in "xX*"), 3)
     major, minor, patch = [_segment(part) for part in parts[:given]] + [0] * (3 - given)
-    return _Constraint(operator or "", SemverVersion(major, minor, patch, prerelease or ""), given)
+    return _Constraint(operator or "", SemverVersion(_Parts(major, minor, patch, prerelease or "")), given)
 
 
 def compare_constraint(constraint: str, version: str) -> bool:

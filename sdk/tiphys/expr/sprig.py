@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import zlib
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlunsplit
 
 from tiphys.expr import budget
 from tiphys.expr.budget import within
@@ -108,7 +106,18 @@ def _splitn(separator: str, count: int, text: str) -> dict[str, str]:
     return {f"_{index}": part for index, part in enumerate(_split(separator, text, count))}
 
 
+def _digest(name: str) -> Callable[[str], str]:
+    def digest(text: str) -> str:
+        import hashlib  # slow to import, as urllib is, and the linter wants the names of the functions alone
+
+        return hashlib.new(name, to_bytes(text)).hexdigest()
+
+    return digest
+
+
 def _url_parse(text: str) -> dict[str, str]:
+    from urllib.parse import unquote
+
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise ExprError(
             f"unable to parse url: parse {quote(text)}: net/url: invalid control character in URL"
@@ -151,6 +160,8 @@ def _bad_url(text: str, what: str) -> ExprError:
 
 
 def _url_join(parts: dict[str, str]) -> str:
+    from urllib.parse import urlunsplit
+
     user = parts.get("userinfo", "")
     host = f"{user}@{parts.get('host', '')}" if user else parts.get("host", "")
     fields = (parts.get("path", ""), parts.get("query", ""), parts.get("fragment", ""))
@@ -219,9 +230,9 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "splitn": _splitn,
     "splitList": _split,
     "join": lambda sep, xs: budget.joined(sep, texts(xs)),
-    "sha1sum": lambda s: hashlib.sha1(to_bytes(s)).hexdigest(),
-    "sha256sum": lambda s: hashlib.sha256(to_bytes(s)).hexdigest(),
-    "sha512sum": lambda s: hashlib.sha512(to_bytes(s)).hexdigest(),
+    "sha1sum": _digest("sha1"),
+    "sha256sum": _digest("sha256"),
+    "sha512sum": _digest("sha512"),
     "adler32sum": lambda s: str(zlib.adler32(to_bytes(s))),
     "b64enc": lambda s: base64.b64encode(to_bytes(s)).decode(),
     "b64dec": _b64dec,

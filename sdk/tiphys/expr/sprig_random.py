@@ -6,16 +6,17 @@ A run that is replayed from its journal sees the same moments, so it draws the s
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.expr.budget import within
 from tiphys.expr.moment import PRESENT
 
 Value = Any
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["RANDOM"]
 
@@ -26,6 +27,8 @@ _ASCII = "".join(chr(code) for code in range(32, 127))
 
 
 def _random() -> Random:
+    from random import Random  # slow to import, and few expressions draw anything
+
     moment = PRESENT.get()
     last, count = _DRAWN.get()
     count = count + 1 if last == moment else 0
@@ -48,8 +51,14 @@ def _shuffle(text: str) -> str:
     return "".join(letters)
 
 
+def _uuid() -> str:
+    from uuid import UUID  # slow to import
+
+    return str(UUID(int=_random().getrandbits(128), version=4))
+
+
 RANDOM: dict[str, Callable[..., Value]] = {
-    "uuidv4": lambda: str(uuid.UUID(int=_random().getrandbits(128), version=4)),
+    "uuidv4": _uuid,
     "randAlphaNum": _draw(_LETTERS + _DIGITS),
     "randAlpha": _draw(_LETTERS),
     "randNumeric": _draw(_DIGITS),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tiphys.frozen import frozen
 from tiphys.notebook import badge, facts, fragment, rows, text
 
 if TYPE_CHECKING:
@@ -16,8 +14,7 @@ __all__ = ["Finding", "Severity", "dotted"]
 Severity = Literal["error", "warning", "info"]
 
 
-@frozen
-class Finding:
+class Finding(NamedTuple):
     """One finding.
 
     ``error`` is what ``argo lint --strict`` rejects (``argo`` is true) or what was seen to fail at run time;
@@ -40,8 +37,8 @@ class Finding:
     argo: bool = False
     python_file: str = ""
     python_line: int = 0
-    steps: tuple[str | int, ...] = field(default=(), repr=False, compare=False)
-    document: int = field(default=0, repr=False, compare=False)
+    steps: tuple[str | int, ...] = ()
+    document: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """Return the finding as ``tiphys lint --json`` prints it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast, overload
 
 from tiphys.argo import spec as argo_spec
@@ -51,21 +50,19 @@ KINDS: tuple[Kind, ...] = ("parameters", "artifacts")
 _PODS = frozenset(("Container", "ContainerSet", "Script", "Resource", "Data"))
 
 
-@dataclass(eq=False, slots=True)
 class TemplateView:
     """One template: ``data`` is decoded, ``path`` leads to it from the top of its object."""
 
-    workflow: WorkflowView
-    data: Template
-    path: Path
-    inline: bool = False
-    name: str = field(init=False)
-    type: str = field(init=False)
-    _calls: list[CallView] | None = field(init=False, default=None)
+    __slots__ = ("_calls", "data", "inline", "name", "path", "type", "workflow")
 
-    def __post_init__(self) -> None:
-        self.name = self.data.get("name", "")
-        self.type = next((argo_spec.TYPES[key] for key in argo_spec.TYPES if key in self.data), "")
+    def __init__(self, workflow: WorkflowView, data: Template, path: Path, inline: bool = False) -> None:
+        self.workflow = workflow
+        self.data = data
+        self.path = path
+        self.inline = inline
+        self.name = data.get("name", "")
+        self.type = next((argo_spec.TYPES[key] for key in argo_spec.TYPES if key in data), "")
+        self._calls: list[CallView] | None = None
 
     @property
     def types(self) -> list[str]:
@@ -129,15 +126,17 @@ class TemplateView:
         return f"templates.{self.name}"
 
 
-@dataclass(eq=False, slots=True)
 class CallView:
-    """A step or a task: a call of a template."""
+    """A step or a task: a call of a template. ``family`` (``steps`` or ``tasks``): how its outputs are referred to."""
 
-    caller: TemplateView
-    data: DAGTask
-    path: Path
-    family: str  # "steps" or "tasks": how its outputs are referred to
-    group: int
+    __slots__ = ("caller", "data", "family", "group", "path")
+
+    def __init__(self, caller: TemplateView, data: DAGTask, path: Path, family: str, group: int) -> None:
+        self.caller = caller
+        self.data = data
+        self.path = path
+        self.family = family
+        self.group = group
 
     @property
     def name(self) -> str:
@@ -172,38 +171,45 @@ class CallView:
         return bool(self.data.get("withItems")) or bool(self.data.get("withParam"))
 
 
-@dataclass(eq=False, slots=True)
 class WorkflowView:
-    """An object of one of Argo's four kinds."""
+    """An object of one of Argo's four kinds. ``number``: of the object in its file, from 1; ``cron``: empty but for a
+    CronWorkflow; ``cache``: what analyses computed once."""
 
-    document: Document
-    kind: str
-    data: Workflow | CronWorkflow
-    misfits: list[Misfit]
-    number: int = 0  # of the object in its file, from 1
-    metadata: ObjectMeta = field(init=False)
-    spec: WorkflowSpec = field(init=False)
-    cron: CronWorkflowSpec = field(init=False)  # empty but for a CronWorkflow
-    spec_path: Path = field(init=False)
-    templates: list[TemplateView] = field(init=False)
-    project: Project = field(init=False)
-    _every: list[TemplateView] | None = field(init=False, default=None)
-    cache: dict[object, object] = field(default_factory=dict)  # what analyses computed once
+    __slots__ = (
+        "_every", "cache", "cron", "data", "document", "kind", "metadata", "misfits", "number", "project", "spec",
+        "spec_path", "templates",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        self.metadata = self.data.get("metadata") or {}
-        if self.kind == "CronWorkflow":
+    project: Project
+
+    def __init__(
+        self,
+        document: Document,
+        kind: str,
+        data: Workflow | CronWorkflow,
+        misfits: list[Misfit],
+        number: int,
+    ) -> None:
+        self.document = document
+        self.kind = kind
+        self.data = data
+        self.misfits = misfits
+        self.number = number
+        self.metadata: ObjectMeta = data.get("metadata") or {}
+        self.spec_path: Path = ("spec",)
+        self.cron: CronWorkflowSpec = {}
+        if kind == "CronWorkflow":
             self.spec_path = ("spec", "workflowSpec")
-            self.cron = cast("CronWorkflow", self.data).get("spec") or {}
-            self.spec = self.cron.get("workflowSpec") or {}
+            self.cron = cast("CronWorkflow", data).get("spec") or {}
+            self.spec: WorkflowSpec = self.cron.get("workflowSpec") or {}
         else:
-            self.spec_path = ("spec",)
-            self.cron = {}
-            self.spec = cast("Workflow", self.data).get("spec") or {}
+            self.spec = cast("Workflow", data).get("spec") or {}
         self.templates = [
-            TemplateView(self, data, (*self.spec_path, "templates", index))
-            for index, data in enumerate(self.spec.get("templates") or [])
+            TemplateView(self, each, (*self.spec_path, "templates", index))
+            for index, each in enumerate(self.spec.get("templates") or [])
         ]
+        self._every: list[TemplateView] | None = None
+        self.cache: dict[object, object] = {}
 
     @property
     def name(self) -> str:
@@ -240,20 +246,15 @@ class WorkflowView:
         return self._every
 
 
-@dataclass(eq=False, slots=True)
 class ConfigMapView:
-    """A ConfigMap among the given documents: limits of semaphores, caches, parameters."""
+    """A ConfigMap among the given documents: limits of semaphores, caches, parameters. ``size``: the bytes of its keys
+    and values."""
 
-    document: Document
-    name: str = field(init=False)
-    namespace: str = field(init=False)
-    labels: dict[str, str] = field(init=False)
-    data: dict[str, str] = field(init=False)
-    size: int = field(init=False)  # bytes of keys and values
-    misfits: list[Misfit] = field(init=False)
+    __slots__ = ("data", "document", "labels", "misfits", "name", "namespace", "size")
 
-    def __post_init__(self) -> None:
-        value, self.misfits = decode(self.document.data, table().objects["/v1/ConfigMap"])
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        value, self.misfits = decode(document.data, table().objects["/v1/ConfigMap"])
         kept = cast("GivenObject", value)
         meta = kept.get("metadata") or {}
         self.name, self.namespace = meta.get("name", ""), meta.get("namespace", "")
@@ -267,19 +268,21 @@ class ElsewhereError(Exception):
     """What is asked for may be in a file that is not at hand."""
 
 
-@dataclass(eq=False, slots=True)
 class Project:
     """All that was given to one call of the linter; or a ``part`` of it, for rules that ask for nothing else."""
 
-    documents: list[Document]
-    workflows: list[WorkflowView]
-    argo: Argo = NEWEST
-    part: bool = False
-    shared: dict[tuple[str, str, str], WorkflowView] = field(default_factory=dict)
-    _maps: list[ConfigMapView] | None = field(init=False, default=None)
+    __slots__ = ("_maps", "argo", "documents", "part", "shared", "workflows")
 
-    def __post_init__(self) -> None:
-        for item in self.workflows:
+    def __init__(
+        self, documents: list[Document], workflows: list[WorkflowView], argo: Argo, part: bool
+    ) -> None:
+        self.documents = documents
+        self.workflows = workflows
+        self.argo = argo
+        self.part = part
+        self.shared: dict[tuple[str, str, str], WorkflowView] = {}
+        self._maps: list[ConfigMapView] | None = None
+        for item in workflows:
             item.project = self
             if item.kind == "WorkflowTemplate":
                 self.shared.setdefault((item.kind, item.namespace, item.name), item)

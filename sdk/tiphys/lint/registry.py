@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiphys.argo.reader import Document, Path
-from tiphys.frozen import frozen
 from tiphys.lint.finding import Severity
 
 __all__ = ["Issue", "Rule", "catalogue", "rule"]
 
 
-@frozen
-class Issue:
+class Issue(NamedTuple):
     """What a rule yields: where (a path in the object), what, and how to fix it."""
 
     path: Path
@@ -27,8 +25,7 @@ class Issue:
     at: tuple[int, int] | None = None  # line and column, where the path does not lead there
 
 
-@frozen
-class Rule:
+class Rule(NamedTuple):
     """A rule and its words for docs/rules.md. ``argo`` tells that ``argo lint`` rejects what it finds."""
 
     code: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tiphys.frozen import frozen
+from typing import NamedTuple
+
 from tiphys.lazy import regex
 from tiphys.lint.finding import Finding
 
@@ -11,8 +12,7 @@ __all__ = ["Comment", "comments", "silenced"]
 _COMMENT = regex(r"#\s*tiphys:\s*ignore(-file)?\[([^\]\n]*)\][ \t]*([^\n]*)")
 
 
-@frozen
-class Comment:
+class Comment(NamedTuple):
     """One comment: the line it acts on (0: the whole file), the codes, and the reason given."""
 
     line: int

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml import (
@@ -20,9 +18,9 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
+from tiphys.argo.copies import plain_copy
 from tiphys.argo.reader.document import MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
 from tiphys.argo.reader.scalars import Scalar, Unrepresentable, key_text, resolve_plain, resolve_tagged
-from tiphys.frozen import frozen
 from tiphys.lazy import regex
 
 __all__ = ["ReaderLimits", "TooMuch", "compose"]
@@ -32,8 +30,7 @@ _LIBYAML_DEPTH = 1000
 _TOO_DEEP = regex(r"nesting (depth|level)", re.IGNORECASE)
 
 
-@frozen
-class ReaderLimits:
+class ReaderLimits(NamedTuple):
     """What a text may cost: its size in bytes, how deep it nests, how many nodes it expands to."""
 
     bytes: int = 16 * 1024 * 1024
@@ -49,8 +46,7 @@ class TooMuch(Exception):
         self.mark = mark
 
 
-@dataclass(slots=True)
-class _Anchor:
+class _Anchor(NamedTuple):
     node: Node | None = None
     data: Any = None
     size: int = 0  # nodes it expands to
@@ -186,7 +182,7 @@ class _Composer:
         self.count += anchor.size - 1
         if self.count > self.limits.nodes:
             raise TooMuch(f"more than {self.limits.nodes} values once aliases are expanded", event.start_mark)
-        return anchor.node, copy.deepcopy(anchor.data)
+        return anchor.node, plain_copy(anchor.data)
 
     def put(self, frame: _Frame, node: Node, data: Any) -> None:
         holder = frame.node

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_file", "read_text", "read_value", "scan_text", "text_of"]
 
 _DEFAULT = ReaderLimits()
+_FEW = (
+    64 * 1024
+)  # bytes; hardly a file has more, and room for as many as are allowed costs more than reading them
 
 
 def read(
@@ -86,7 +89,9 @@ def text_of(path: str | os.PathLike[str], limits: ReaderLimits = _DEFAULT) -> st
     name = os.fspath(path)
     try:
         with open(name, "rb") as stream:
-            raw = stream.read(limits.bytes + 1)
+            raw = stream.read(min(_FEW, limits.bytes + 1))
+            if len(raw) == _FEW:
+                raw += stream.read(limits.bytes + 1 - _FEW)
     except OSError as error:
         raise RefusedError(
             "TIP201",
