@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tiphys import DefinitionError, Pipeline, component
@@ -44,3 +46,24 @@ def test_results_are_asked_of_each_task_that_after_is_given() -> None:
     found = depends(pipeline)
     assert found["c"] == "(a.Failed || a.Errored) && (b.Failed || b.Errored)"
     assert found["d"] == "a.Succeeded && b.Succeeded && c"
+
+
+@pytest.mark.parametrize("far", [3, 40, 900])
+def test_what_is_implied_is_left_out_of_a_long_graph(far: int) -> None:
+    """Beside the definition, by sets: a task is not said that another one, which is waited for, has waited for."""
+    chance = random.Random(far)
+    given: list[list[int]] = []
+    for number in range(900):
+        near = range(max(0, number - far), number)
+        given.append(chance.sample(near, min(len(near), chance.randrange(4))))
+    with Pipeline("p") as pipeline:
+        tasks = [do().named(f"t{number}") for number in range(len(given))]
+        for task, others in zip(tasks, given, strict=True):
+            task.after(*(tasks[other] for other in others))
+    found = depends(pipeline)
+    before: list[set[int]] = []
+    for number, others in enumerate(given):
+        implied = set().union(*(before[other] for other in others))
+        before.append(implied | set(others))
+        said = [f"t{other}" for other in others if other not in implied]
+        assert found[f"t{number}"] == " && ".join(said)

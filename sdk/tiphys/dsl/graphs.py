@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import filterfalse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tiphys.argo.copies import plain_copy
 from tiphys.compiler.line import Site
@@ -22,6 +22,10 @@ __all__ = ["Graph"]
 
 _SUCCESS, _ORDER, _OPTIONAL = "success", "order", "optional"
 _SUCCEEDED = (_SUCCESS, (RESULTS["succeeded"],))
+_Bits: TypeAlias = dict[TaskNode, tuple[int, int]]
+"""A bit for each task, and the bits of those whose success its own implies."""
+_BITS = 256
+"""After so many tasks those for which none waits any more lose their bits, so a long graph takes as much for each."""
 _OF_ITEMS = frozenset([RESULTS["any_succeeded"], RESULTS["all_failed"]])
 
 
@@ -112,7 +116,6 @@ class Graph:
                 if edges.get(other) != _SUCCESS:
                     edges[other] = _OPTIONAL if optional else _ORDER if other.may_be_empty() else _SUCCESS
         for after in task.orders:
-            kind = tuple([RESULTS[each] for each in after.results])
             for other in after.nodes:
                 if other.graph is not self:
                     raise DefinitionError(
@@ -121,10 +124,10 @@ class Graph:
                         where=str(after.site),
                         fix="order tasks of one graph, or pass a value between the graphs",
                     )
-                if not kind:
+                if not after.results:
                     edges.setdefault(other, _ORDER)
                     continue
-                if other.loop is not None and not _OF_ITEMS.isdisjoint(kind):
+                if other.loop is not None and not _OF_ITEMS.isdisjoint(after.results):
                     raise DefinitionError(
                         "TIP118",
                         f"{task.task_name} asks for the single items of {other.task_name}",
@@ -132,7 +135,7 @@ class Graph:
                         cause="a loop with limits is a template of its own, which succeeds or fails as a whole",
                         fix="say how many may fail: for_each(…, tolerate=…), and look at the output failures",
                     )
-                edges[other] = kind
+                edges[other] = after.results
         return edges
 
     def _check_owner(self, task: TaskNode, leaf: Value, known: set[int]) -> None:
@@ -189,24 +192,31 @@ class Graph:
     ) -> dict[TaskNode, str]:
         """``depends`` for each task, without what another dependency implies."""
         names = self._all_names()
-        bit = {task: 1 << index for index, task in enumerate(order)}
         may_skip = {task for task in order if _may_skip(task)}
-        implied: dict[TaskNode, int] = {}
+        bits: _Bits = {}
+        width, most = 0, _BITS
+        last: dict[TaskNode, int] = {}  # of each task the last that waits for it
+        if len(order) > most:
+            last = {other: number for number, task in enumerate(order) for other in edges[task]}
         result: dict[TaskNode, str] = {}
-        for task in order:
-            through = 0
-            mine = 0
+        for number, task in enumerate(order):
+            if width == most:
+                bits = _narrowed(bits, last, number)
+                width = max((own.bit_length() for own, _ in bits.values()), default=0)
+                most = max(_BITS, 2 * width)
+            mine = through = 0
             for other, kind in edges[task].items():
                 # whether the edge means that the other has succeeded
                 if (other not in may_skip) if kind == _ORDER else (kind in _SUCCEEDED):
-                    through |= implied[other]
-                    mine |= bit[other]
-            implied[task] = mine | through
-            clauses = [
-                _clause(names[other], kind, other in may_skip)
-                for other, kind in edges[task].items()
-                if not (through & bit[other]) or isinstance(kind, tuple)
-            ]
+                    own, implied = bits[other]
+                    mine |= own
+                    through |= implied
+            bits[task] = (1 << width, mine | through)
+            width += 1
+            clauses = []
+            for other, kind in edges[task].items():
+                if not through & bits[other][0] or isinstance(kind, tuple):
+                    clauses.append(_clause(names[other], kind, other in may_skip))
             result[task] = " && ".join(clauses)
         return result
 
@@ -264,6 +274,14 @@ class Graph:
             return {"withParam": item.source.tag()}
         assert isinstance(item.source, list)
         return {"withItems": plain_copy(item.source)}
+
+
+def _narrowed(bits: _Bits, last: Mapping[TaskNode, int], number: int) -> _Bits:
+    """The bits of those for which a task waits that has this ``number`` or a later one, as far to the right as they
+    go."""
+    asked = {task: both for task, both in bits.items() if last.get(task, -1) >= number}
+    gone = min((own.bit_length() for own, _ in asked.values()), default=1) - 1
+    return {task: (own >> gone, implied >> gone) for task, (own, implied) in asked.items()}
 
 
 def _may_skip(task: TaskNode) -> bool:

@@ -41,8 +41,8 @@ RESULTS: Mapping[str, str] = {
 
 @frozen
 class After:
-    """An order that no value says: the nodes and the results of each that let the next one start (empty: Argo's
-    default)."""
+    """An order that no value says: the nodes and, in Argo's words, the results of each that let the next one start
+    (empty: Argo's default)."""
 
     nodes: tuple[TaskNode, ...]
     results: tuple[str, ...]
@@ -194,18 +194,19 @@ class TaskNode:
         item = self.looped()
         return item is not None and isinstance(item.source, Value) and self.loop is None
 
-    def values(self) -> Iterator[Value | ConditionValue]:
+    def values(self) -> list[Value | ConditionValue]:
         """Everything whose leaves this task depends on."""
+        found: list[Value | ConditionValue] = []
         for value in self.arguments.values():
             if isinstance(value, Value):
-                yield value
+                found.append(value)
         if self.condition is not None:
-            yield self.condition
-        item = self.looped()
-        if item is not None and isinstance(item.source, Value):
-            yield item.source
+            found.append(self.condition)
+        if self._item is not None and isinstance(self._item.source, Value):
+            found.append(self._item.source)
         if self.loop is not None:
-            yield from self.loop.outer_values()
+            found += self.loop.outer_values()
+        return found
 
     def uses(self) -> Iterator[tuple[Value, bool]]:
         """Leaves and whether each may be absent."""
@@ -358,8 +359,8 @@ class Task(Pending):
         these results, for example ``on=("failed", "errored")``.
         """
         site = caller()
-        results = (on,) if isinstance(on, str) else tuple(on)
-        for result in results:
+        results: list[str] = []
+        for result in (on,) if isinstance(on, str) else on:
             if result not in RESULTS:
                 raise DefinitionError(
                     "TIP105",
@@ -368,6 +369,7 @@ class Task(Pending):
                     cause=f"results are: {', '.join(RESULTS)}",
                     fix="correct the name of the result",
                 )
+            results.append(RESULTS[result])
         for task in tasks:
             if not isinstance(task, Task):
                 raise DefinitionError(
@@ -376,7 +378,7 @@ class Task(Pending):
                     where=str(site),
                     fix="pass what a call returned",
                 )
-        self._node.orders.append(After(tuple([task._node for task in tasks]), results, site))
+        self._node.orders.append(After(tuple([task._node for task in tasks]), tuple(results), site))
         return self
 
     def when(self, condition: ConditionValue | Value | Task) -> Task:
