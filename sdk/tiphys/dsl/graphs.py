@@ -24,7 +24,7 @@ _SUCCESS, _ORDER, _OPTIONAL = "success", "order", "optional"
 _SUCCEEDED = (_SUCCESS, (RESULTS["succeeded"],))
 _Bits: TypeAlias = dict[TaskNode, tuple[int, int]]
 """A bit for each task, and the bits of those whose success its own implies."""
-_BITS = 256
+_BITS = 1024
 """After so many tasks those for which none waits any more lose their bits, so a long graph takes as much for each."""
 _OF_ITEMS = frozenset([RESULTS["any_succeeded"], RESULTS["all_failed"]])
 
@@ -40,21 +40,14 @@ class Graph:
         self._taken: dict[str, TaskNode] = {}
 
     def add(self, task: TaskNode) -> None:
-        """Take a new task. Raises DefinitionError (TIP102) for a name that is taken."""
+        """Take a new task, which has no name of its own yet."""
         self.tasks.append(task)
-        if task.explicit_name:
-            self._claim(task, task.explicit_name, task.site)
         self._names.clear()
 
     def rename(self, task: TaskNode, name: str, site: Site) -> None:
         """Give ``task`` a name of its own."""
         if task.explicit_name:
             self._taken.pop(task.explicit_name, None)
-        self._claim(task, name, site)
-        task.explicit_name = name
-        self._names.clear()
-
-    def _claim(self, task: TaskNode, name: str, site: Site) -> None:
         other = self._taken.get(name)
         if other is not None and other is not task:
             raise DefinitionError(
@@ -65,6 +58,8 @@ class Graph:
                 fix="give one of them another name with .named(…)",
             )
         self._taken[name] = task
+        task.explicit_name = name
+        self._names.clear()
 
     def name_of(self, task: TaskNode) -> str:
         """The final name of ``task``: its own, or its template's with a number when that is taken."""

@@ -205,8 +205,9 @@ def bind(
                 fix=of_call(name, template.option_names)
                 or "correct the name, or add the input to the function",
             )
-    missing = [name for name, field in fields.items() if name not in given and field.required]
-    if missing:
+    if len(given) < len(fields) and (
+        missing := [name for name, field in fields.items() if name not in given and field.required]
+    ):
         raise DefinitionError(
             "TIP104",
             f"{template.name} needs {', '.join(repr(m) for m in missing)}",
