@@ -208,14 +208,15 @@ class TaskNode:
             found += self.loop.outer_values()
         return found
 
-    def uses(self) -> Iterator[tuple[Value, bool]]:
+    def uses(self) -> list[tuple[Value, bool]]:
         """Leaves and whether each may be absent."""
+        found: list[tuple[Value, bool]] = []
         for value in self.values():
             if isinstance(value, Expression):
-                yield from value.outputs()
+                found += value.outputs()
             else:
-                for leaf in value.leaves():
-                    yield leaf, False
+                found += [(leaf, False) for leaf in value.leaves()]
+        return found
 
 
 def no_output(template: StepTemplate, name: str) -> UnknownNameError:
