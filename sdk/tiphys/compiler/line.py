@@ -6,7 +6,7 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from tiphys.compiler.cells import shown_cell
 from tiphys.frozen import frozen
@@ -41,13 +41,11 @@ class Site:
 
 def caller() -> Site:
     """The innermost frame that is neither Tiphys' nor Hera's."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not _is_skipped(file):
             return Site(file, frame.f_lineno)
-        if frame.f_back is None:
-            break
         frame = frame.f_back
     return Site("", 0)
 

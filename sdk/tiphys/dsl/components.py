@@ -174,11 +174,11 @@ class Component(CallableTemplate):
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """With a cache the digests of files; what could never be found again is refused (TIP128)."""
-        if self.options.cache is not None:
-            self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        return {
-            **by_place(self.inputs, arguments, self.name, in_use(self.options.cache), self.options.depends_on)
-        }
+        cache = self.options.cache
+        if cache is None:
+            return {}
+        cache.check_arguments(self.inputs, arguments, self.name)
+        return {**by_place(self.inputs, arguments, self.name, in_use(cache), self.options.depends_on)}
 
     digests = True
     reads_files = True

@@ -22,9 +22,10 @@ def raw(text: str) -> Raw:
     return Raw(text)
 
 
-def guard(text: str, what: str, site: Site) -> str:
-    """Refuse a literal that Argo would read as a template tag (TIP119)."""
+def guard(text: str, what: str, site: Site, argument: str = "") -> str:
+    """Refuse a literal that Argo would read as a template tag (TIP119); ``argument``: it is that one of ``what``."""
     if "{{" in text:
+        what = f"{what}({argument}=…)" if argument else what
         raise DefinitionError(
             "TIP119",
             f"the text of {what} contains '{{{{'",

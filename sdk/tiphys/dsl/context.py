@@ -64,7 +64,11 @@ def refuse_hera(error: Any, trace: Any) -> None:
 
 def graph_here() -> Graph | None:
     """The graph of Tiphys that is being written, if the innermost context is one."""
-    graph = getattr(next(reversed(_pieces()), None), "graph", None)
+    return _graph_of(_pieces())
+
+
+def _graph_of(pieces: list[Any]) -> Graph | None:
+    graph = getattr(pieces[-1], "graph", None) if pieces else None
     return graph if isinstance(graph, Graph) else None
 
 
@@ -73,7 +77,7 @@ def invoke(template: StepTemplate, args: tuple[Any, ...], arguments: dict[str, A
     pieces = _pieces()
     if not pieces:
         return template.outside(args, arguments, site)
-    if (graph := graph_here()) is not None:
+    if (graph := _graph_of(pieces)) is not None:
         return Task(TaskNode(template, bind(template, args, arguments, site), graph, site))
     from tiphys.dsl.hera_tasks import hera_task
 

@@ -248,7 +248,7 @@ def written_arguments(
     """``arguments`` of a task; ``text`` spells those that are no files."""
     if not arguments:
         return {}
-    files = {f.name for f in fields if f.is_file}
+    files = [f.name for f in fields if f.is_file]
     artifacts: list[Artifact] = []
     parameters: list[Parameter] = []
     for name, value in arguments.items():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from itertools import filterfalse
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tiphys.argo.copies import plain_copy
 from tiphys.compiler.line import Site
 from tiphys.dsl.files import written_arguments
 from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.task import RESULTS, TaskNode
+from tiphys.dsl.task import RESULTS, Exit, TaskNode
 from tiphys.dsl.values import Input, LoopItem, Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["Graph"]
 
 _SUCCESS, _ORDER, _OPTIONAL = "success", "order", "optional"
+_SUCCEEDED = (_SUCCESS, (RESULTS["succeeded"],))
+_Bits: TypeAlias = dict[TaskNode, tuple[int, int]]
+"""A bit for each task, and the bits of those whose success its own implies."""
+_BITS = 1024
+"""After so many tasks those for which none waits any more lose their bits, so a long graph takes as much for each."""
+_OF_ITEMS = frozenset([RESULTS["any_succeeded"], RESULTS["all_failed"]])
 
 
 class Graph:
@@ -32,21 +40,14 @@ class Graph:
         self._taken: dict[str, TaskNode] = {}
 
     def add(self, task: TaskNode) -> None:
-        """Take a new task. Raises DefinitionError (TIP102) for a name that is taken."""
+        """Take a new task, which has no name of its own yet."""
         self.tasks.append(task)
-        if task.explicit_name:
-            self._claim(task, task.explicit_name, task.site)
         self._names.clear()
 
     def rename(self, task: TaskNode, name: str, site: Site) -> None:
         """Give ``task`` a name of its own."""
         if task.explicit_name:
             self._taken.pop(task.explicit_name, None)
-        self._claim(task, name, site)
-        task.explicit_name = name
-        self._names.clear()
-
-    def _claim(self, task: TaskNode, name: str, site: Site) -> None:
         other = self._taken.get(name)
         if other is not None and other is not task:
             raise DefinitionError(
@@ -57,9 +58,14 @@ class Graph:
                 fix="give one of them another name with .named(…)",
             )
         self._taken[name] = task
+        task.explicit_name = name
+        self._names.clear()
 
     def name_of(self, task: TaskNode) -> str:
         """The final name of ``task``: its own, or its template's with a number when that is taken."""
+        return self._all_names()[task]
+
+    def _all_names(self) -> Mapping[TaskNode, str]:
         if not self._names:
             used = set(self._taken)
             counts: dict[str, int] = {}
@@ -75,14 +81,16 @@ class Graph:
                     counts[base] = number + 1
                     used.add(name)
                 self._names[each] = name
-        return self._names[task]
+        return self._names
 
     def templates(self) -> Iterable[StepTemplate]:
-        """The templates in use, in order of first use."""
+        """The templates in use, each once, in order of first use."""
+        found: dict[StepTemplate, None] = {}
         for task in self.tasks:
-            yield task.limited() or task.template
+            found[task.loop or task.template] = None
             if task.exit is not None:
-                yield task.exit.template
+                found[task.exit.template] = None
+        return found
 
     def dag(self, parameters: Iterable[ParameterValue], defaults: Defaults) -> dict[str, Any]:
         """Argo's ``dag``. ``parameters`` are those of the pipeline, to tell them from another pipeline's."""
@@ -103,25 +111,26 @@ class Graph:
                 if edges.get(other) != _SUCCESS:
                     edges[other] = _OPTIONAL if optional else _ORDER if other.may_be_empty() else _SUCCESS
         for after in task.orders:
-            if after.node.graph is not self:
-                raise DefinitionError(
-                    "TIP108",
-                    f"{task.task_name} is ordered after {after.node.task_name}, which is in another graph",
-                    where=str(after.site),
-                    fix="order tasks of one graph, or pass a value between the graphs",
-                )
-            if after.node.limited() is not None and {"any_succeeded", "all_failed"} & set(after.results):
-                raise DefinitionError(
-                    "TIP118",
-                    f"{task.task_name} asks for the single items of {after.node.task_name}",
-                    where=str(after.site),
-                    cause="a loop with limits is a template of its own, which succeeds or fails as a whole",
-                    fix="say how many may fail: for_each(…, tolerate=…), and look at the output failures",
-                )
-            if after.results:
-                edges[after.node] = tuple(RESULTS[r] for r in after.results)
-            else:
-                edges.setdefault(after.node, _ORDER)
+            for other in after.nodes:
+                if other.graph is not self:
+                    raise DefinitionError(
+                        "TIP108",
+                        f"{task.task_name} is ordered after {other.task_name}, which is in another graph",
+                        where=str(after.site),
+                        fix="order tasks of one graph, or pass a value between the graphs",
+                    )
+                if not after.results:
+                    edges.setdefault(other, _ORDER)
+                    continue
+                if other.loop is not None and not _OF_ITEMS.isdisjoint(after.results):
+                    raise DefinitionError(
+                        "TIP118",
+                        f"{task.task_name} asks for the single items of {other.task_name}",
+                        where=str(after.site),
+                        cause="a loop with limits is a template of its own, which succeeds or fails as a whole",
+                        fix="say how many may fail: for_each(…, tolerate=…), and look at the output failures",
+                    )
+                edges[other] = after.results
         return edges
 
     def _check_owner(self, task: TaskNode, leaf: Value, known: set[int]) -> None:
@@ -145,26 +154,24 @@ class Graph:
 
     def _sorted(self, edges: dict[TaskNode, dict[TaskNode, Any]]) -> list[TaskNode]:
         """Topological order. Raises DefinitionError (TIP107) that names the cycle."""
-        state: dict[TaskNode, int] = {}
-        order: list[TaskNode] = []
+        order: dict[TaskNode, None] = {}
         for root in self.tasks:
-            if root in state:
+            if edges[root].keys() <= order.keys():  # as mostly, or it has a place already
+                order[root] = None
                 continue
-            stack = [(root, iter(edges[root]))]
-            state[root] = 1
-            while stack:
-                task, rest = stack[-1]
+            # tasks that wait for each other, and what each waits for that has no place in the order yet
+            path = {root: filterfalse(order.__contains__, edges[root])}
+            while path:
+                task, rest = next(reversed(path.items()))
                 following = next(rest, None)
                 if following is None:
-                    state[task] = 2
-                    order.append(task)
-                    stack.pop()
-                elif following not in state:
-                    state[following] = 1
-                    stack.append((following, iter(edges[following])))
-                elif state[following] == 1:
-                    path = [t for t, _ in stack]
-                    cycle = [*path[path.index(following) :], following]
+                    order[task] = None
+                    path.popitem()
+                elif following not in path:
+                    path[following] = filterfalse(order.__contains__, edges[following])
+                else:
+                    waiting = list(path)
+                    cycle = [*waiting[waiting.index(following) :], following]
                     raise DefinitionError(
                         "TIP107",
                         "tasks wait for each other: " + " -> ".join(t.task_name for t in cycle),
@@ -173,38 +180,48 @@ class Graph:
                         + ", ".join(f"{t.task_name} at {t.site}" for t in cycle[:-1]),
                         fix="remove one .after(…) or one argument on that path",
                     )
-        return order
+        return list(order)
 
     def _depends(
         self, edges: dict[TaskNode, dict[TaskNode, Any]], order: list[TaskNode]
     ) -> dict[TaskNode, str]:
         """``depends`` for each task, without what another dependency implies."""
-        bit = {task: 1 << index for index, task in enumerate(order)}
+        names = self._all_names()
         may_skip = {task for task in order if _may_skip(task)}
-        implied: dict[TaskNode, int] = {}
+        bits: _Bits = {}
+        width, most = 0, _BITS
+        last: dict[TaskNode, int] = {}  # of each task the last that waits for it
+        if len(order) > most:
+            last = {other: number for number, task in enumerate(order) for other in edges[task]}
         result: dict[TaskNode, str] = {}
-        for task in order:
-            through = 0
-            mine = 0
+        for number, task in enumerate(order):
+            if width == most:
+                bits = _narrowed(bits, last, number)
+                width = max((own.bit_length() for own, _ in bits.values()), default=0)
+                most = max(_BITS, 2 * width)
+            mine = through = 0
             for other, kind in edges[task].items():
                 # whether the edge means that the other has succeeded
-                if kind in (_SUCCESS, ("Succeeded",)) or (kind == _ORDER and other not in may_skip):
-                    through |= implied[other]
-                    mine |= bit[other]
-            implied[task] = mine | through
-            result[task] = " && ".join(
-                _clause(other.task_name, kind, other in may_skip)
-                for other, kind in edges[task].items()
-                if not (through & bit[other]) or isinstance(kind, tuple)
-            )
+                if (other not in may_skip) if kind == _ORDER else (kind in _SUCCEEDED):
+                    own, implied = bits[other]
+                    mine |= own
+                    through |= implied
+            bits[task] = (1 << width, mine | through)
+            width += 1
+            clauses = []
+            for other, kind in edges[task].items():
+                if not through & bits[other][0] or isinstance(kind, tuple):
+                    clauses.append(_clause(names[other], kind, other in may_skip))
+            result[task] = " && ".join(clauses)
         return result
 
     def _task(self, task: TaskNode, depends: str, defaults: Defaults) -> dict[str, Any]:
-        if (loop := task.limited()) is not None:
-            return self._limited(task, loop, depends, defaults)
-        body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
-        arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
-        if given := written_arguments(task.template.inputs, arguments, _text):
+        if task.loop is not None:
+            return self._limited(task, task.loop, depends, defaults)
+        template = task.template
+        body: dict[str, Any] = {"name": task.task_name, "template": template.name}
+        arguments = {**task.arguments, **template.extra_arguments(task.arguments, defaults)}
+        if given := written_arguments(template.inputs, arguments, _text):
             body["arguments"] = given
         if depends:
             body["depends"] = depends
@@ -213,7 +230,9 @@ class Graph:
         item = task.looped()
         if item is not None:
             body.update(self._loop(task, item))
-        return self._with_exit(task, body)
+        if task.exit is not None:
+            body["hooks"] = {"exit": _hook(task.exit)}
+        return body
 
     def _limited(
         self, task: TaskNode, loop: LoopTemplate, depends: str, defaults: Defaults
@@ -229,15 +248,8 @@ class Graph:
             body["depends"] = depends
         if task.condition is not None and loop.when_as_a_whole:
             body["when"] = task.condition.tag()
-        return self._with_exit(task, body)
-
-    @staticmethod
-    def _with_exit(task: TaskNode, body: dict[str, Any]) -> dict[str, Any]:
         if task.exit is not None:
-            hook: dict[str, Any] = {"template": task.exit.template.name}
-            if given := written_arguments(task.exit.template.inputs, task.exit.arguments, _text):
-                hook["arguments"] = given
-            body["hooks"] = {"exit": hook}
+            body["hooks"] = {"exit": _hook(task.exit)}
         return body
 
     @staticmethod
@@ -256,13 +268,21 @@ class Graph:
         if isinstance(item.source, Value):
             return {"withParam": item.source.tag()}
         assert isinstance(item.source, list)
-        return {"withItems": item.source}
+        return {"withItems": plain_copy(item.source)}
+
+
+def _narrowed(bits: _Bits, last: Mapping[TaskNode, int], number: int) -> _Bits:
+    """The bits of those for which a task waits that has this ``number`` or a later one, as far to the right as they
+    go."""
+    asked = {task: both for task, both in bits.items() if last.get(task, -1) >= number}
+    gone = min((own.bit_length() for own, _ in asked.values()), default=1) - 1
+    return {task: (own >> gone, implied >> gone) for task, (own, implied) in asked.items()}
 
 
 def _may_skip(task: TaskNode) -> bool:
     """Whether a task may come to no end of its own: by a condition, or over an empty list."""
-    if (loop := task.limited()) is not None:
-        return loop.when_as_a_whole
+    if task.loop is not None:
+        return task.loop.when_as_a_whole
     return task.condition is not None or task.looped() is not None
 
 
@@ -276,8 +296,18 @@ def _clause(name: str, kind: Any, may_skip: bool) -> str:
     return f"{name}.Succeeded" if kind == _SUCCESS and may_skip else name
 
 
+def _hook(exit: Exit) -> dict[str, Any]:
+    """What runs when a task has ended."""
+    hook: dict[str, Any] = {"template": exit.template.name}
+    if given := written_arguments(exit.template.inputs, exit.arguments, _text):
+        hook["arguments"] = given
+    return hook
+
+
 def _text(value: Value | str) -> str:
     """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
+    if not isinstance(value, Value):
+        return value
     if (
         isinstance(value, Output)
         and not value.rewritten
@@ -285,4 +315,4 @@ def _text(value: Value | str) -> str:
         and value.task.may_be_empty()
     ):
         return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
-    return value.tag() if isinstance(value, Value) else value
+    return value.tag()

@@ -64,11 +64,10 @@ def _uses(graphs: Iterable[Graph], dags: Iterable[Dag]) -> Iterator[tuple[_Place
     for graph in graphs:
         for task in graph.tasks:
             yield from _given(task, task.template, task.arguments)
-            loop = task.limited()
-            if loop is not None:
-                for asked in loop.asked_of_trial():
+            if task.loop is not None:
+                for asked in task.loop.asked_of_trial():
                     yield (id(task.template), "output", asked.name), _ELSEWHERE
-                for leaf in loop.outer_values():
+                for leaf in task.loop.outer_values():
                     yield from ((taken, _ELSEWHERE) for taken in _taken(leaf))
             if task.exit is not None:
                 yield from _given(task, task.exit.template, task.exit.arguments)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from hera.workflows import Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
+from tiphys.argo.copies import plain_copy
 from tiphys.argo.jsonpatch import merge_patch
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.argo.pools import POOLS, pools_text
@@ -229,23 +230,25 @@ class Pipeline(Workflow):
     @property
     def defaults(self) -> Defaults:
         """What templates take from the pipeline."""
+        return self._given_to(list(self._used()))
+
+    def _given_to(self, used: Sequence[StepTemplate]) -> Defaults:
         volumes = self._volumes
         if volumes is None:
-            volumes = volumes_for(self._used())
-        large = places(self._graphs(), self._used()) if volumes else Places()
+            volumes = volumes_for(used)
+        large = places(self._graphs(used), used) if volumes else Places()
         return dataclasses.replace(self._defaults, volumes=volumes, large=large)
 
-    def _graphs(self) -> list[Graph]:
+    def _graphs(self, used: Iterable[StepTemplate]) -> list[Graph]:
         """All graphs: the main one, that of the exit handler, and those inside."""
-        inner = [template.inner for template in self._used() if isinstance(template, Dag)]
+        inner = [template.inner for template in used if isinstance(template, Dag)]
         return [self.graph, *([self.exit_graph] if self.exit_graph else []), *inner]
 
     def sites(self) -> dict[str, str]:
         """Where each part was written: ``{"template": "file:line", "template/task": "file:line"}``."""
-        found: dict[str, str] = {}
-        for template in self._used():
-            found[template.name] = str(template.site)
-        for graph in self._graphs():
+        used = list(self._used())
+        found = {template.name: str(template.site) for template in used}
+        for graph in self._graphs(used):
             found.setdefault(graph.name, str(graph.site))
             found.update({f"{graph.name}/{node.task_name}": str(node.site) for node in graph.tasks})
         return found
@@ -308,21 +311,16 @@ class Pipeline(Workflow):
 
     def semaphores(self) -> list[Semaphore]:
         """Semaphores that the workflow needs."""
+        return self._semaphores(self._used())
+
+    def _semaphores(self, used: Iterable[StepTemplate]) -> list[Semaphore]:
         found = [lock for lock in self.locks if isinstance(lock, Semaphore)]
-        for template in self._used():
+        for template in used:
             found += template.semaphores()
         return found
 
-    def _compiled_templates(self) -> list[dict[str, Any]]:
+    def _compiled_templates(self, used: Iterable[StepTemplate], defaults: Defaults) -> list[dict[str, Any]]:
         graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
-        if not self.graph.tasks and not self.templates:
-            raise DefinitionError(
-                "TIP113",
-                f"the pipeline {self.pipeline_name!r} has no tasks",
-                where=str(self.site),
-                fix="call a component inside its `with` block",
-            )
-        defaults = self.defaults
         bodies: list[dict[str, Any]] = []
         taken: dict[str, tuple[dict[str, Any], Site]] = {}
 
@@ -344,9 +342,9 @@ class Pipeline(Workflow):
             if graph.tasks:
                 body = {"name": graph.name, "dag": graph.dag(self.parameters, defaults)}
                 add(graph.name, body, graph.site)
-        for template in self._used():
+        for template in used:
             for part in template.parts(defaults):
-                add(str(part["name"]), part, template.site)
+                add(str(part["name"]), plain_copy(part), template.site)
         for hera in self.templates:
             if isinstance(hera, StepTemplate):
                 continue  # among those in use
@@ -356,13 +354,22 @@ class Pipeline(Workflow):
 
     def to_dict(self) -> dict[str, Any]:
         """The Argo Workflow as a mapping (without a detour through models for what Tiphys makes itself)."""
-        templates = self._compiled_templates()
+        if not self.graph.tasks and not self.templates:
+            raise DefinitionError(
+                "TIP113",
+                f"the pipeline {self.pipeline_name!r} has no tasks",
+                where=str(self.site),
+                fix="call a component inside its `with` block",
+            )
+        used = list(self._used())
+        defaults = self._given_to(used)
+        templates = self._compiled_templates(used, defaults)
         base = self._hera_fields()
         metadata = base.setdefault("metadata", {})
         annotations = dict(metadata.get("annotations") or {})
         if self.declared:
             annotations[ANNOTATION] = schema_text(self.declared)
-        if semaphores := self.semaphores():
+        if semaphores := self._semaphores(used):
             annotations[POOLS] = pools_text(each.weight() for each in semaphores)
         if annotations:
             metadata["annotations"] = annotations
@@ -371,7 +378,6 @@ class Pipeline(Workflow):
             spec["onExit"] = self.exit_graph.name
         if self.declared:
             spec["arguments"] = {"parameters": [d.argument() for d in self.declared]}
-        defaults = self.defaults
         spec.update(defaults.scheduling.workflow())
         spec["securityContext"] = POD_SECURITY
         locks = synchronization(list(self.locks), [])
@@ -389,8 +395,9 @@ class Pipeline(Workflow):
             spec[key] = (
                 _together(spec[key], value) if key in ("volumes", "podMetadata") and key in spec else value
             )
-        spec["templates"] = templates
-        spec = merge_patch(spec, self._patch)
+        spec = {**plain_copy(spec), "templates": templates}
+        if self._patch:
+            spec = merge_patch(spec, self._patch)
         return {"apiVersion": base["apiVersion"], "kind": base["kind"], "metadata": metadata, "spec": spec}
 
     def _hera_fields(self) -> dict[str, Any]:

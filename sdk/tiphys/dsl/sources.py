@@ -79,7 +79,7 @@ class FileSource:
             if isinstance(value, Value):
                 value._needs_text()
             elif isinstance(value, str):
-                guard(value, f"{type(self).__name__}({name}=…)", self.site)
+                guard(value, type(self).__name__, self.site, name)
             else:
                 raise _wrong(self, "TIP105", f"{name} is {value!r}", "give text or a value of the pipeline")
         for each in dataclasses.fields(self):

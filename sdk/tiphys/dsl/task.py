@@ -21,6 +21,7 @@ from tiphys.dsl.pending import Pending
 from tiphys.dsl.template import Argument, StepTemplate, bind
 from tiphys.dsl.values import ConditionValue, Expression, LoopItem, Output, Value, as_condition
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
+from tiphys.frozen import frozen
 from tiphys.step.kinds import form
 
 __all__ = ["After", "Exit", "Result", "Task", "TaskNode", "no_output"]
@@ -38,12 +39,12 @@ RESULTS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class After:
-    """An order that no value says: the node and the results that let the next one start (empty: Argo's
-    default)."""
+    """An order that no value says: the nodes and, in Argo's words, the results of each that let the next one start
+    (empty: Argo's default)."""
 
-    node: TaskNode
+    nodes: tuple[TaskNode, ...]
     results: tuple[str, ...]
     site: Site
 
@@ -97,7 +98,8 @@ class _Trial:
 
 
 class TaskNode:
-    """What is known about one use of a template."""
+    """What is known about one use of a template. ``loop``: it over all items as a template of its own, where the loop
+    has limits."""
 
     scope = "tasks"
 
@@ -113,9 +115,8 @@ class TaskNode:
         self.condition: ConditionValue | None = None
         self.exit: Exit | None = None
         self._item = self._loop_item()
-        self._loop: LoopTemplate | None = None
+        self.loop = self._limited()
         graph.add(self)
-        self.limited()  # what is wrong with it is told where it is written
 
     @property
     def task_name(self) -> str:
@@ -124,10 +125,9 @@ class TaskNode:
 
     def output(self, name: str) -> Output:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
-        loop = self.limited()
         for field in self.template.outputs:
             if field.is_called(name):
-                result = field.result and loop is None
+                result = field.result and self.loop is None
                 looped = self.looped() is not None
                 if field.is_file:
                     return output_value(
@@ -138,7 +138,7 @@ class TaskNode:
                 # of text that is collected only the type tells whether it is None
                 kind: Any = field.type | None if field.nullable and form(field.type) == "text" else field.type
                 return Output(self, field.name, list[kind], result=result, each=element(kind))
-        if loop is not None and (found := loop.extra_output(name)) is not None:
+        if self.loop is not None and (found := self.loop.extra_output(name)) is not None:
             return Output(self, *found)
         raise no_output(self.template, name)
 
@@ -181,44 +181,42 @@ class TaskNode:
         """The name of the template that it is in."""
         return self.graph.name
 
-    def limited(self) -> LoopTemplate | None:
-        """The loop as a template of its own, where it has limits."""
+    def _limited(self) -> LoopTemplate | None:
         item = self._item
         if item is None or not isinstance(item.limits, LoopLimits):
             return None
-        if self._loop is None:
-            trial, until = TaskNode(self.template, {}, _Trial(), self.site), item.limits.until
-            self._loop = LoopTemplate(
-                self, item, item.limits, trial, None if until is None else as_condition(until(Task(trial)))
-            )
-        return self._loop
+        trial, until = TaskNode(self.template, {}, _Trial(), self.site), item.limits.until
+        ends = None if until is None else as_condition(until(Task(trial)))
+        return LoopTemplate(self, item, item.limits, trial, ends)
 
     def may_be_empty(self) -> bool:
         """Whether it is a loop whose list may be empty, so that Argo skips it and has no lists of its outputs."""
         item = self.looped()
-        return item is not None and isinstance(item.source, Value) and self.limited() is None
+        return item is not None and isinstance(item.source, Value) and self.loop is None
 
-    def values(self) -> Iterator[Value | ConditionValue]:
+    def values(self) -> list[Value | ConditionValue]:
         """Everything whose leaves this task depends on."""
+        found: list[Value | ConditionValue] = []
         for value in self.arguments.values():
             if isinstance(value, Value):
-                yield value
+                found.append(value)
         if self.condition is not None:
-            yield self.condition
-        item = self.looped()
-        if item is not None and isinstance(item.source, Value):
-            yield item.source
-        if (loop := self.limited()) is not None:
-            yield from loop.outer_values()
+            found.append(self.condition)
+        if self._item is not None and isinstance(self._item.source, Value):
+            found.append(self._item.source)
+        if self.loop is not None:
+            found += self.loop.outer_values()
+        return found
 
-    def uses(self) -> Iterator[tuple[Value, bool]]:
+    def uses(self) -> list[tuple[Value, bool]]:
         """Leaves and whether each may be absent."""
+        found: list[tuple[Value, bool]] = []
         for value in self.values():
             if isinstance(value, Expression):
-                yield from value.outputs()
+                found += value.outputs()
             else:
-                for leaf in value.leaves():
-                    yield leaf, False
+                found += [(leaf, False) for leaf in value.leaves()]
+        return found
 
 
 def no_output(template: StepTemplate, name: str) -> UnknownNameError:
@@ -265,8 +263,10 @@ class Task(Pending):
     output that is called like a method of this class is found in ``task.outputs``.
     """
 
+    _node: TaskNode
+
     def __init__(self, node: TaskNode) -> None:
-        self._node = node
+        super().__setattr__("_node", node)
 
     @property
     def outputs(self) -> TaskOutputs:
@@ -279,15 +279,13 @@ class Task(Pending):
         return self._node.output(name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name != "_node":
-            raise UnknownNameError(
-                "TIP103",
-                f"a task has no field {name!r} that could be set",
-                where=str(caller()),
-                cause="it would have no effect",
-                fix=of_task(name) or of_call(name) or _METHODS,
-            )
-        super().__setattr__(name, value)
+        raise UnknownNameError(
+            "TIP103",
+            f"a task has no field {name!r} that could be set",
+            where=str(caller()),
+            cause="it would have no effect",
+            fix=of_task(name) or of_call(name) or _METHODS,
+        )
 
     def __bool__(self) -> bool:
         """As any object: ``if previous: task.after(previous)`` asks whether there is one."""
@@ -362,8 +360,8 @@ class Task(Pending):
         these results, for example ``on=("failed", "errored")``.
         """
         site = caller()
-        results = (on,) if isinstance(on, str) else tuple(on)
-        for result in results:
+        results: list[str] = []
+        for result in (on,) if isinstance(on, str) else on:
             if result not in RESULTS:
                 raise DefinitionError(
                     "TIP105",
@@ -372,6 +370,7 @@ class Task(Pending):
                     cause=f"results are: {', '.join(RESULTS)}",
                     fix="correct the name of the result",
                 )
+            results.append(RESULTS[result])
         for task in tasks:
             if not isinstance(task, Task):
                 raise DefinitionError(
@@ -380,7 +379,7 @@ class Task(Pending):
                     where=str(site),
                     fix="pass what a call returned",
                 )
-            self._node.orders.append(After(task._node, results, site))
+        self._node.orders.append(After(tuple([task._node for task in tasks]), tuple(results), site))
         return self
 
     def when(self, condition: ConditionValue | Value | Task) -> Task:

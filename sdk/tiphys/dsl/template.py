@@ -177,7 +177,6 @@ def bind(
     Raises DefinitionError: TIP103 unknown input, TIP104 missing input, TIP105 wrong type.
     """
     fields = {field.python: field for field in template.inputs}
-    given = dict(given)
     if len(args) > len(fields):
         raise DefinitionError(
             "TIP103",
@@ -185,12 +184,17 @@ def bind(
             where=str(site),
             fix=f"inputs are: {', '.join(fields) or 'none'}",
         )
-    for name, value in zip(fields, args, strict=False):
-        if name in given:
-            raise DefinitionError(
-                "TIP103", f"{template.name} got {name!r} twice", where=str(site), fix="pass it once, by name"
-            )
-        given[name] = value
+    if args:
+        by_place = dict(zip(fields, args, strict=False))
+        for name in by_place:
+            if name in given:
+                raise DefinitionError(
+                    "TIP103",
+                    f"{template.name} got {name!r} twice",
+                    where=str(site),
+                    fix="pass it once, by name",
+                )
+        given = {**given, **by_place}
     for name in given:
         if name not in fields:
             raise DefinitionError(
@@ -201,8 +205,9 @@ def bind(
                 fix=of_call(name, template.option_names)
                 or "correct the name, or add the input to the function",
             )
-    missing = [name for name, field in fields.items() if field.required and name not in given]
-    if missing:
+    if len(given) < len(fields) and (
+        missing := [name for name, field in fields.items() if name not in given and field.required]
+    ):
         raise DefinitionError(
             "TIP104",
             f"{template.name} needs {', '.join(repr(m) for m in missing)}",
@@ -243,7 +248,7 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
             where=str(site),
             fix=f"pass {type_name(field.type)}",
         )
-    return guard(text, f"{template.name}({field.python}=…)", site)
+    return guard(text, template.name, site, field.python)
 
 
 def _in_quotes(value: Value) -> Expression:

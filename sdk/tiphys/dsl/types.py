@@ -79,6 +79,11 @@ class Field:
     result: bool = False
     optional: bool = False
     nullable: bool = False
+    is_file: bool = dataclasses.field(init=False, repr=False, compare=False)
+    """Whether it travels as an artifact: a ``Path``, a table or an array."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_file", file_format(self.type) is not None)
 
     @property
     def variable(self) -> str:
@@ -92,11 +97,6 @@ class Field:
     @property
     def required(self) -> bool:
         return self.default is MISSING
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it travels as an artifact: a ``Path``, a table or an array."""
-        return file_format(self.type) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,3 +31,13 @@ def test_what_cannot_be_read_is_refused(text: str | None, tmp_path: Path) -> Non
     with pytest.raises(DefinitionError) as refused:
         module_of("m", str(path), Site(str(path), 1))
     assert refused.value.code == "TIP112"
+
+
+def test_functions_are_found_by_name_wherever_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text("def f():\n    def f(): ...\n\nclass C:\n    async def g(self): ...\n")
+    module = module_of("m", str(path), Site(str(path), 1))
+    assert {name: [node.lineno for node in nodes] for name, nodes in module.functions.items()} == {
+        "f": [1, 2],
+        "g": [5],
+    }

@@ -31,11 +31,10 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__an
 def function_node(module: Module, function: Callable[..., Any], site: Site) -> FunctionNode:
     """The definition of ``function`` in its module (by name and line, so nested ones are found too)."""
     line = function.__code__.co_firstlineno + module.before
-    for node in nodes_of(module.tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function.__name__:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first <= line <= node.lineno:
-                return node
+    for node in module.functions.get(function.__name__, ()):
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        if first <= line <= node.lineno:
+            return node
     raise DefinitionError(
         "TIP112",
         f"the source of {function.__name__} is not in {module.path}",

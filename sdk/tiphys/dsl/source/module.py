@@ -12,7 +12,7 @@ from pathlib import Path
 from tiphys.compiler.cells import notebook_of
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.effects import Changes, Effect, changes_of
-from tiphys.dsl.source.names_used import scan
+from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.source.tree import nodes_of
 from tiphys.errors import DefinitionError
 
@@ -38,6 +38,8 @@ class Module:
     """Whether the code looks at annotations."""
     strings: frozenset[int]
     """The lines whose end is inside a string: nothing of them may be cut."""
+    functions: dict[str, list[FunctionNode]]
+    """Every ``def``, nested ones too, by its name."""
     before: int = 0
     """Of a notebook: how many lines of it are above the cell that was asked for."""
 
@@ -111,7 +113,16 @@ def _parse(name: str, path: str, text: str) -> Module:
         "__doc__" in text,
         any(word in text for word in ("get_type_hints", "__annotations__", "signature(")),
         inside_strings(tree),
+        _functions(tree),
     )
+
+
+def _functions(tree: ast.Module) -> dict[str, list[FunctionNode]]:
+    found: dict[str, list[FunctionNode]] = {}
+    for node in nodes_of(tree):
+        if isinstance(node, FunctionNode):
+            found.setdefault(node.name, []).append(node)
+    return found
 
 
 _cells = functools.lru_cache(maxsize=8)(_parse)
