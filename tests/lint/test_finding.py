@@ -23,3 +23,11 @@ def test_in_a_notebook_it_says_what_where_and_what_to_do() -> None:
         assert part in html, part
     assert "cause" not in html and "<b>what" not in html
     assert str(found) == "a.yaml:3:1: error L201 <b>what</b>"
+
+
+def test_where_it_is_in_the_document_is_said_once() -> None:
+    plain = Finding("L201", "error", "what", line=3)
+    placed = Finding("L201", "error", "what", line=3, steps=("spec", 0), document=2)
+    assert plain == placed and len({plain, placed}) == 1 and repr(plain) == repr(placed)
+    assert plain != Finding("L201", "error", "what", line=4)
+    assert plain != tuple(plain) and "line=3" in repr(plain) and "steps" not in repr(plain)

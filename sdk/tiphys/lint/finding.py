@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tiphys.notebook import badge, facts, fragment, rows, text
 
@@ -20,7 +20,8 @@ class Finding(NamedTuple):
     ``error`` is what ``argo lint --strict`` rejects (``argo`` is true) or what was seen to fail at run time;
     ``warning`` is likely wrong or unsafe; ``info`` is advice. ``line`` and ``column`` count from 1. ``path``
     is the place in the object (``spec.templates[0].name``), ``object`` is ``Kind/name``. ``python_file`` and
-    ``python_line`` name the Python that made it, where the pipeline recorded that.
+    ``python_line`` name the Python that made it, where the pipeline recorded that. ``steps`` and ``document`` say once
+    more where it is; two findings that differ in these alone are equal.
     """
 
     code: str
@@ -39,6 +40,19 @@ class Finding(NamedTuple):
     python_line: int = 0
     steps: tuple[str | int, ...] = ()
     document: int = 0
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Finding) and self[:-2] == other[:-2]
+
+    def __ne__(self, other: Any) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-2])
+
+    def __repr__(self) -> str:
+        told = zip(self._fields[:-2], self, strict=False)
+        return f"Finding({', '.join(f'{name}={value!r}' for name, value in told)})"
 
     def to_json(self) -> dict[str, Json]:
         """Return the finding as ``tiphys lint --json`` prints it."""
