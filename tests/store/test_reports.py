@@ -26,7 +26,7 @@ def test_a_name_has_its_parts(name: str, known: set[str], parts: tuple[str, str]
 
 def test_only_files_of_reports_are_found(tmp_path: Path) -> None:
     for worker in ("", "worker-1"):
-        folder = reports_of(tmp_path, "run-1", worker)
+        folder = Path(reports_of(tmp_path, "run-1", worker))
         folder.mkdir(parents=True)
         (folder / "report.jsonl").touch()
         (folder / "other").touch()
