@@ -58,7 +58,7 @@ def test_three_attempts_on_the_cluster(machine: Cluster) -> None:
             workflow = machine.get("-n", "argo", "workflow", name)
             return workflow if (workflow.get("status") or {}).get("finishedAt") else None
 
-        workflow = machine.until("it ends", ended, 180)
+        workflow = machine.until("it ends", ended, 600)  # the first on its machine pulls the image
         assert workflow["status"]["phase"] == "Succeeded"
         assert attempts(workflow) == THREE
         pods = machine.get("-n", "argo", "pods", "-l", f"workflows.argoproj.io/workflow={name}")
