@@ -13,7 +13,18 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.argo.parameters import json_text
 from tiphys.dsl.types import is_record
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, form, is_model, members, plain, quoted, time_of, unwrap
+from tiphys.step.kinds import (
+    TIMES,
+    as_json,
+    form,
+    has_places,
+    is_model,
+    members,
+    plain,
+    quoted,
+    time_of,
+    unwrap,
+)
 
 __all__ = ["encode"]
 
@@ -89,7 +100,7 @@ def _conforms(value: Any, kind: Any) -> bool:
     if origin in (list, tuple, set, frozenset):
         if not isinstance(value, list):
             return False
-        if origin is tuple and inner and inner[-1] is not Ellipsis:
+        if has_places(kind):
             return len(value) == len(inner) and all(map(_conforms, value, inner))
         return not inner or all(_conforms(v, inner[0]) for v in value)
     if origin is dict:

@@ -19,7 +19,7 @@ from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults, Volume
 from tiphys.dsl.sources import file_argument
-from tiphys.dsl.types import MISSING, Field, check_argument, type_name
+from tiphys.dsl.types import MISSING, Field, check_argument, says_none, type_name
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
@@ -232,8 +232,7 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
         return value
     if value is None and (field.nullable or field.default is None):
         return "null"
-    text = encode(value, field.type)
-    if text == "null" == value and field.nullable:
+    if says_none(field, value):
         raise DefinitionError(
             "TIP105",
             f"{template.name} takes {field.python}: {type_name(field.type)} or None, but got the text 'null'",
@@ -241,6 +240,7 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
             cause="that text is how None is written",
             fix="pass None, or another text",
         )
+    text = encode(value, field.type)
     if text is None:
         raise DefinitionError(
             "TIP105",

@@ -42,6 +42,7 @@ __all__ = [
     "is_record",
     "kebab",
     "may_be_long",
+    "says_none",
     "signature_of",
     "type_name",
 ]
@@ -142,7 +143,7 @@ def _supported(kind: Any, within: frozenset[object] = frozenset()) -> bool:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return True
     if is_record(kind):
-        hints = typing.get_type_hints(kind) if kind not in within else {}
+        hints = _readable_hints(kind) if kind not in within else {}
         return all(_inside(hints.get(each, Any), within | {kind}) for each in field_names(kind))
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
@@ -229,12 +230,22 @@ def _holds_file(kind: Any, seen: set[Any]) -> bool:
         if kind in seen:
             return False
         seen.add(kind)
-        try:
-            hints = typing.get_type_hints(kind)
-        except (NameError, TypeError):  # whoever reads the record says so
-            return False
+        hints = _readable_hints(kind)
         return any(_holds_file(hints.get(each), seen) for each in field_names(kind))
     return any(_holds_file(each, seen) for each in get_args(kind))
+
+
+def _readable_hints(kind: Any) -> Mapping[str, Any]:
+    """The types of the fields of a record, where they can be read; else whoever needs them says so."""
+    try:
+        return typing.get_type_hints(kind)
+    except (NameError, TypeError):
+        return {}
+
+
+def says_none(field: Field, value: object) -> bool:
+    """Whether a text would come as None: that is how None is written."""
+    return field.nullable and form(field.type) == "text" and value == "null"
 
 
 def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
@@ -292,14 +303,6 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
         _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
         _check(kind, f"the input {parameter.name!r} of {name}", site, files=files)
         default = MISSING if parameter.default is parameter.empty else parameter.default
-        if default == "null" and optional(kind) and form(unwrap(kind)) == "text":
-            raise DefinitionError(
-                "TIP110",
-                f"the input {parameter.name!r} of {name} has the default 'null'",
-                where=str(site),
-                cause="that text is how None is written",
-                fix="write None, or another text",
-            )
         field = Field(
             parameter.name,
             named(kind, kebab(parameter.name)),
@@ -308,6 +311,14 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
             optional=_maybe_file(kind),
             nullable=optional(kind),
         )
+        if says_none(field, default):
+            raise DefinitionError(
+                "TIP110",
+                f"the input {parameter.name!r} of {name} has the default 'null'",
+                where=str(site),
+                cause="that text is how None is written",
+                fix="write None, or another text",
+            )
         if field.is_file and not (default is MISSING or (default is None and field.optional)):
             raise DefinitionError(
                 "TIP110",

@@ -19,6 +19,7 @@ from tiphys.step.kinds import (
     field_names,
     file_library,
     form,
+    has_places,
     is_model,
     members,
     named,
@@ -145,7 +146,7 @@ def _convert(value: Any, kind: Any) -> Any:
 
 def _collection(value: list[object], kind: Any, origin: Any) -> Any:
     inner = get_args(kind)
-    if origin is tuple and inner and inner[-1] is not Ellipsis:
+    if has_places(kind):
         if len(inner) != len(value):
             raise _MismatchError(f"a list of {len(inner)}")
         return tuple(_convert(v, k) for v, k in zip(value, inner, strict=True))

@@ -28,6 +28,7 @@ __all__ = [
     "file_format",
     "file_library",
     "form",
+    "has_places",
     "input_variable",
     "is_model",
     "members",
@@ -116,6 +117,11 @@ def members(kind: Any) -> tuple[Any, ...] | None:
     return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else None
 
 
+def has_places(kind: Any) -> bool:
+    """Whether it is a tuple whose members have types of their own: ``tuple[int, str]``."""
+    return get_origin(kind) is tuple and get_args(kind)[-1:] not in ((), (Ellipsis,))
+
+
 def named(kind: Any, usual: str) -> str:
     """The name in the workflow of an input or output: of a file the one that Hera's ``Annotated[Path,
     Artifact(name="scores")]`` gives it, else the ``usual``."""
@@ -190,7 +196,7 @@ def plain(value: Any) -> Any:
     """Dataclasses, NamedTuples, enums, references, times and models, and lists, sets and mappings of them, as what JSON
     has; anything else as it is. (``json`` would write a NamedTuple as a list, which nobody reads as one.)
 
-    A set is the list of its values in order. Raises TypeError where they have none.
+    A set is the list of its values in order, records by how they look. Raises TypeError where they have none.
     """
     if type(value) in _PLAIN:
         return value
@@ -205,7 +211,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(map(plain, value))
+        return sorted(map(plain, value), key=lambda each: repr(each) if isinstance(each, dict) else each)
     if isinstance(value, abc.Mapping):
         return {name if type(name) is str else plain(name): plain(each) for name, each in value.items()}
     return as_json(value)

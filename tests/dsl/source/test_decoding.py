@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -269,6 +270,48 @@ def test_a_value_comes_as_it_was_given(module: Any, number: int, tmp_path: Path)
         assert repr(decode(written[name], each)) == repr(decode(wrote[name], each)) == expected
 
 
+SETS = {
+    "set[int]": "{10, 9, 1}",
+    "set[Colour]": "{Colour.RED, Colour.BLUE}",
+    "set[date]": "{date(2026, 1, 2), date(2026, 1, 1)}",
+    "set[Ranked]": "{Ranked(2), Ranked(1)}",
+    "set[Point]": "{Point(1, Colour.RED), Point(1, Colour.BLUE)}",
+    "set[tuple[int, str]]": "{(2, 'a'), (1, 'b')}",
+    "list[frozenset[Colour]]": "[frozenset({Colour.RED, Colour.BLUE})]",
+}
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_a_set_is_written_in_one_order(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embedded and of a module alike, whatever the order that Python has it in."""
+    (tmp_path / "sets_of_all.py").write_text(
+        HEAD
+        + f"\n\n@component\ndef handed(value: {kind}) -> {kind}:\n    given.append(value)\n    return value\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sets_of_all", raising=False)
+    made = importlib.import_module("sets_of_all")
+    value, declared = eval(SETS[kind], vars(made)), typing.get_type_hints(made.handed.function)["value"]
+    text = outputs_of(value, declared)["result"]
+    assert decode(text, declared) == value
+    (tmp_path / "out").mkdir()
+    came, written = embedded(made.handed, {"value": text}, tmp_path / "out")
+    assert sorted(repr(came)) == sorted(repr(value))
+    assert read(written["result"]) == read(text)
+    with Pipeline("p") as pipeline:
+        made.handed(value=value)
+    (given,) = pipeline.to_dict()["spec"]["templates"][0]["dag"]["tasks"][0]["arguments"]["parameters"]
+    assert given["value"] == text
+
+
+def test_a_record_whose_types_are_not_here_is_read_by_nobody() -> None:
+    """As with ``if TYPE_CHECKING``: what a step of a module returns needs no more than its fields."""
+
+    def make() -> list[Unreadable]: ...
+
+    assert [field.name for field in signature_of(make, Site("f.py", 1)).outputs] == ["result"]
+
+
 LOOPED = [
     "date(2026, 2, 28)",
     "datetime(2026, 2, 28, 1, tzinfo=timezone.utc)",
@@ -338,6 +381,11 @@ def test_what_is_returned_has_an_output_for_each_field(module: Any) -> None:
     found = outputs_of(value, module.Model)
     assert found["when"] == "2026-01-01T00:00:00" and found["name"] == "n"
     assert json.loads(found["inner"]) == {"rate": 1.0, "day": "2026-01-01"}
+
+
+@dataclasses.dataclass
+class Unreadable:
+    amount: Missing  # type: ignore[name-defined] # noqa: F821
 
 
 class Mapped(TypedDict):

@@ -88,8 +88,8 @@ def test_the_disk_is_waited_for_once_and_when_it_is_asked(
     with contextlib.closing(Journal(tmp_path / "journal.db", reading=True)) as other:
         assert list(other.events()) == [p.Begin(1.0)], "a killed engine's events are there"
     assert waited == [log]
-    journal.sync()
-    journal.sync()
+    journal.commit()
+    journal.commit()
     assert waited == [log] * 2
     journal.request(p.Suspend(2.0))
     journal.append(p.TimerFired(2.0, "t"))
@@ -103,8 +103,8 @@ def test_commands_are_carried_out_before_the_disk_is_waited_for(
 ) -> None:
     """And the next one not before."""
     order: list[str] = []
-    real_sync, real_start = Journal.sync, StepPod.start
-    monkeypatch.setattr(Journal, "sync", lambda self: (order.append("disk"), real_sync(self))[1])
+    real_wait, real_start = Journal._await_disk, StepPod.start
+    monkeypatch.setattr(Journal, "_await_disk", lambda self: (order.append("disk"), real_wait(self))[1])
     monkeypatch.setattr(StepPod, "start", lambda self: (order.append("start"), real_start(self))[1])
     tasks = ({"name": "a", "template": "s"}, {"name": "b", "template": "s", "depends": "a"})
     result = execute(tmp_path, workflow(dag(*tasks), shell("s", "true")))

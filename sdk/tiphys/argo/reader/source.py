@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_file", "read_text", "read_value", "scan_text", "text_of"]
 
 _DEFAULT = ReaderLimits()
-_FEW = (
-    64 * 1024
-)  # bytes; hardly a file has more, and room for as many as are allowed costs more than reading them
+# bytes: hardly a file has more, and room for as many as are allowed costs more than reading them
+_FEW = 64 * 1024
 
 
 def read(

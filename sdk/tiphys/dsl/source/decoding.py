@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.argo.parameters import json_text
 from tiphys.dsl.types import Field, is_record
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, bare, field_names, form, is_model, members, quoted, unwrap
+from tiphys.step.kinds import TIMES, bare, field_names, form, has_places, is_model, members, quoted, unwrap
 
 __all__ = [
     "OBJECTS",
@@ -39,21 +39,6 @@ def tiphys_read(text):
     except ValueError:
         return text"""
 """What reads a text that is JSON, or not."""
-OBJECTS = """\
-def tiphys_objects(value):
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    elif hasattr(value, "__dataclass_fields__"):
-        value = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    elif isinstance(value, (set, frozenset)):
-        value = sorted(value)
-    if isinstance(value, dict):
-        return {tiphys_name(name): tiphys_objects(each) for name, each in value.items()}
-    return [tiphys_objects(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-def tiphys_name(name):
-    return name.isoformat() if hasattr(name, "isoformat") else getattr(name, "value", name)"""
-"""What makes JSON of what json writes otherwise, or not, wherever it is: NamedTuples, sets, names that are no text."""
 _PLAIN = f"""\
 def tiphys_plain(value):
     if isinstance(value, {_TIME}.date):
@@ -65,6 +50,23 @@ def tiphys_plain(value):
     return value.value if hasattr(value, "_value_") else vars(value)"""
 _DECODED = "(json.loads(value) if isinstance(value, str) else value)"
 _SLOTS = "{name: getattr(value, name) for name in value.__dataclass_fields__}"
+OBJECTS = f"""\
+def tiphys_objects(value):
+    if hasattr(value, "_value_"):
+        return value.value
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif hasattr(value, "__dataclass_fields__"):
+        value = {_SLOTS}
+    if isinstance(value, dict):
+        return {{tiphys_name(name): tiphys_objects(each) for name, each in value.items()}}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(tiphys_objects, value), key=lambda each: repr(each) if isinstance(each, dict) else each)
+    return [tiphys_objects(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+def tiphys_name(name):
+    return name.isoformat() if hasattr(name, "isoformat") else tiphys_objects(name)"""
+"""What makes JSON of what json writes otherwise, or not, wherever it is: NamedTuples, sets, names that are no text."""
 
 
 def plain(outputs: Iterable[Field]) -> str:
@@ -131,7 +133,7 @@ def is_rich(
     inner = get_args(kind)
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
         return is_rich(inner[0], read=read, within=within)
-    if read and (_is_set(kind) or _is_fixed(kind) or _converts_names(kind)):
+    if read and (_is_set(kind) or has_places(kind) or _converts_names(kind)):
         return True
     return get_origin(kind) in (list, tuple, set, frozenset, dict) and any(
         is_rich(each, nested=True, read=read, within=within) for each in inner
@@ -142,14 +144,9 @@ def _is_set(kind: Any) -> bool:
     return (get_origin(kind) or kind) in (set, frozenset)
 
 
-def _is_fixed(kind: Any) -> bool:
-    """Whether it is a tuple whose members have types of their own."""
-    return get_origin(kind) is tuple and get_args(kind)[-1:] not in ((), (Ellipsis,))
-
-
 def _converts_names(kind: Any) -> bool:
     """Whether the names of a JSON object are not the keys of the mapping by themselves."""
-    return get_origin(kind) is dict and bool(_key(get_args(kind)[0], "key") != "key")
+    return get_origin(kind) is dict and _key(get_args(kind)[0], "key") != "key"
 
 
 def _converts(kind: Any) -> bool:
@@ -222,7 +219,7 @@ def converter(kind: Any) -> str:
         return f"lambda value: {kind.__name__}.model_validate({_DECODED})"
     if is_record(kind):
         return _name(kind) if _holds_itself(kind) else _record(kind)
-    if _is_fixed(kind):
+    if has_places(kind):
         each = ", ".join(_call(k, f"value[{number}]") for number, k in enumerate(inner))
         return f"lambda value: (lambda value: ({each},))({_DECODED})"
     if origin in (list, tuple, set, frozenset):

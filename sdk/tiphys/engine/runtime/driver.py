@@ -132,8 +132,7 @@ class Driver:
                 self.carry_out(commands)
                 if isinstance(event, Suspend | Resume):
                     self._sync.suspended_or_resumed()
-        self.journal.commit(wait=False)
-        self.journal.sync()
+        self.journal.commit()
         self.metrics.touch()
         if self.journal.pending and not self._flushing:
             self._flushing = True

@@ -3,7 +3,7 @@
 Events are written before the commands that they cause are carried out; all events that arrive together share one
 commit. Replaying the events through a new machine gives the same state, so a run that was killed goes on from here.
 
-The disk is waited for while what they begin runs (:meth:`Journal.sync`; SQLite does not, ``synchronous=NORMAL``). A
+The disk is waited for while what they begin runs (:meth:`Journal.commit`; SQLite does not, ``synchronous=NORMAL``). A
 power cut before takes the last events, none from between: what they had begun has ended with the power, and begins
 anew.
 
@@ -183,8 +183,7 @@ class Journal:
             for name, value in facts.items():
                 self._put_fact(name, value)
             self._db.execute("COMMIT")
-        self._unsynced = True
-        self.sync()
+        self._await_disk()
 
     def _put_fact(self, name: str, value: object) -> None:
         text = json.dumps(value)
@@ -229,8 +228,7 @@ class Journal:
             for name, value in facts.items():
                 self._put_fact(name, value)
             self._db.execute("COMMIT")
-        self._unsynced = True
-        self.sync()
+        self._await_disk()
 
     # -- requests: what other processes ask of the run --------------------------------------------------------
 
@@ -241,8 +239,7 @@ class Journal:
             row = self._db.execute(
                 "INSERT INTO requests(kind, body, sum) VALUES(?,?,?)", (kind, body, _sum(kind, body))
             )
-            self._unsynced = True
-            self.sync()
+            self._await_disk()
             return int(row.lastrowid or 0)
 
     def requests(self) -> list[tuple[int, Event]]:
@@ -294,10 +291,15 @@ class Journal:
         self.commit()
 
     def commit(self, *, wait: bool = True) -> None:
-        """Write the batch, and wait for the disk unless somebody will (:meth:`sync`); what alone changes nothing that a
-        resume needs waits for the next one. Raises StoreError (TIP411 for a full disk)."""
-        if not self._urgent and not self._objects:
-            return
+        """Write the batch, and ``wait`` for the disk, or leave that to the next one that does; what alone changes
+        nothing that a resume needs waits for the next commit. Raises StoreError (TIP411 for a full disk)."""
+        if self._urgent or self._objects:
+            self._write()
+            self._unsynced = True
+        if wait and self._unsynced:
+            self._await_disk()
+
+    def _write(self) -> None:
         withheld.note_made(self.path.parent, self._secrets)
         self._secrets.clear()
         with clear(self.path), self._named():
@@ -326,14 +328,8 @@ class Journal:
         self._objects.clear()
         self._answers.clear()
         self._urgent = False
-        self._unsynced = True
-        if wait:
-            self.sync()
 
-    def sync(self) -> None:
-        """Wait until what was written is on the disk. Raises StoreError."""
-        if not self._unsynced:
-            return
+    def _await_disk(self) -> None:
         with clear(self.path):
             if self._log < 0:  # it may be new: the folder has to know it
                 self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
