@@ -235,7 +235,7 @@ def _holds_file(kind: Any, seen: set[Any]) -> bool:
     return any(_holds_file(each, seen) for each in get_args(kind))
 
 
-def _readable_hints(kind: Any) -> Mapping[str, Any]:
+def _readable_hints(kind: Any) -> Mapping[str, object]:
     """The types of the fields of a record, where they can be read; else whoever needs them says so."""
     try:
         return typing.get_type_hints(kind)
